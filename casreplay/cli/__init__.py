@@ -1,0 +1,1 @@
+"""The command line: the only floor that imports click, reads the environment, prints and exits."""

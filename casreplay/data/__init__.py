@@ -1,0 +1,1 @@
+"""Rules shipped as data."""

@@ -1,0 +1,1 @@
+"""The repository and its algorithms: commit, diff, restore, retention, gc, verify, bisect."""

@@ -1,0 +1,1 @@
+"""The incident database, its life cycle and recurring patterns."""

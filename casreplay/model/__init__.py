@@ -1,0 +1,1 @@
+"""Pure values, standard library only: ids, paths, trees, snapshots, changes, findings."""

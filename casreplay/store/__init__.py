@@ -1,0 +1,1 @@
+"""The only floor, beside ``workspace``, that touches the disk: segments, index, log, locks."""

@@ -1,0 +1,160 @@
+"""The contracts of the object store and the snapshot log, in prose and protocol.
+
+Two implementations keep each contract honest: the one on disk (``store.repository_files``
+and its parts) and the one in memory (``store.memory``); ``tests/contracts`` runs both.
+
+Order invariants that every implementation obeys (``docs/format.md``, section "Order"):
+
+1. Blobs, then trees are durable before the log record that names them; the log record is
+   the one commit point.
+2. An object counts as present only below the last durable length of its segment.
+3. Readers read the log before the index.
+4. Deletion goes the other way: log record, index, data; caches are invalidated first.
+5. Nothing but locks, leases and caches is rewritten in place.
+6. An unknown version stops the reader with ``UnknownFormatError``; nothing is changed.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from enum import IntEnum
+from typing import Protocol
+
+from casreplay.model.ids import BlobId, ObjectId, SnapshotId, TreeId
+from casreplay.model.objects import Snapshot
+
+__all__ = [
+    "LogEntry",
+    "ObjectInfo",
+    "ObjectKind",
+    "ObjectReader",
+    "ObjectStore",
+    "ObjectWriter",
+    "SnapshotLog",
+]
+
+
+class ObjectKind(IntEnum):
+    """What an object's bytes are; part of its record, not of its id."""
+
+    BLOB = 1
+    TREE = 2
+
+
+@dataclass(frozen=True, slots=True)
+class ObjectInfo:
+    """Facts about a stored object that need no decoding.
+
+    Attributes:
+        kind: blob or tree.
+        raw_bytes: decoded length. For a chunked blob the whole blob's length.
+        stored_bytes: its share of the segment (a group's frame divided by raw length).
+        depth: deltas to apply above the key frame.
+    """
+
+    kind: ObjectKind
+    raw_bytes: int
+    stored_bytes: int
+    depth: int
+
+
+class ObjectReader(Protocol):
+    """Read side of the store. Every byte returned was checked against its id."""
+
+    def has(self, object_id: ObjectId) -> bool:
+        """Whether the object is present (and below a durable length, or written by this writer)."""
+
+    def get(self, object_id: ObjectId) -> bytes:
+        """The object's bytes, verified against the id.
+
+        Raises:
+            MissingObjectError: not in the store.
+            CorruptError: present but damaged.
+        """
+
+    def stream(self, blob: BlobId) -> Iterator[bytes]:
+        """The blob's bytes in pieces of at most 1 MiB or so; a chunked blob is never held whole.
+
+        The id is verified when the last piece was taken: ``CorruptError`` is raised then.
+        """
+
+    def info(self, object_id: ObjectId) -> ObjectInfo:
+        """Facts about the object; raises ``MissingObjectError``."""
+
+    def ids(self, kind: ObjectKind | None = None) -> Iterator[ObjectId]:
+        """Every id once, in no order."""
+
+
+class ObjectWriter(Protocol):
+    """One writer's unacknowledged additions; a context manager that releases its lease on exit."""
+
+    def put_blob(self, blob: BlobId, raw: bytes, base: BlobId | None = None) -> bool:
+        """Add a blob whose id the caller computed; ``base`` is a likely earlier version to delta against.
+
+        Returns whether anything was added (``False``: already present). Blobs over 256 KiB
+        are chunked by content; a base helps there too.
+        """
+
+    def put_stream(self, pieces: Iterable[bytes], base: BlobId | None = None) -> tuple[BlobId, int]:
+        """Add a blob of any length from pieces, computing its id; returns id and length in bytes."""
+
+    def put_tree(self, tree: TreeId, raw: bytes, base: TreeId | None = None) -> bool:
+        """Add a tree object; the same terms as ``put_blob``."""
+
+    def sync(self) -> tuple[tuple[int, int], ...]:
+        """Make everything put so far durable; returns (segment number, durable length) pairs."""
+
+    @property
+    def stored_bytes(self) -> int:
+        """Bytes appended to segments by this writer so far."""
+
+
+class ObjectStore(ObjectReader, Protocol):
+    """The whole store of objects."""
+
+    def writer(self) -> ObjectWriter:
+        """A new writer with its own segment and lease."""
+
+
+@dataclass(frozen=True, slots=True)
+class LogEntry:
+    """One record of the log: a snapshot, or the removal of an earlier one.
+
+    Attributes:
+        snapshot: the snapshot; ``None`` when only its id is known (removed ones may be decoded too).
+        id: the snapshot concerned.
+        removed: whether a later record removed it (prune).
+    """
+
+    id: SnapshotId
+    snapshot: Snapshot | None
+    removed: bool = False
+
+
+class SnapshotLog(Protocol):
+    """Append-only, hash-chained record of snapshots."""
+
+    def append(
+        self, snapshot: Snapshot, segments: Iterable[tuple[int, int]], parent: SnapshotId | None
+    ) -> None:
+        """Make ``snapshot`` part of history, durably; the commit point.
+
+        Raises:
+            LockedError: the head is no longer ``parent`` (lost compare-and-set): take the head again.
+        """
+
+    def remove(self, ids: Iterable[SnapshotId], reason: str) -> None:
+        """Append records that take the snapshots out of history; their bytes stay in the chain."""
+
+    def head(self) -> Snapshot | None:
+        """The newest snapshot that was not removed; reads the file's end only."""
+
+    def get(self, snapshot_id: SnapshotId) -> Snapshot:
+        """One live snapshot; raises ``UnknownNameError``."""
+
+    def newest_first(self) -> Iterator[Snapshot]:
+        """Live snapshots from the newest back, decoded lazily."""
+
+    def __len__(self) -> int:
+        """Number of live snapshots."""

@@ -1,0 +1,1 @@
+"""What the agent did: logs and transcripts to events."""

@@ -1,0 +1,1 @@
+"""The user's files: which to see, how to read them safely, how to write them back."""
