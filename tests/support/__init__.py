@@ -1,0 +1,1 @@
+"""Doubles of seams and builders of workspaces that several test folders share."""
