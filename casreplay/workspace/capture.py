@@ -1,0 +1,182 @@
+"""Read one file so that what is stored is what was hashed, and say when it would not hold still.
+
+Owns the safe read: open relative to an open folder without following links and without
+blocking on a FIFO, check that it is a regular file, read, look again. A file that only
+grew keeps the bytes it had when it was opened (``PREFIX``); one that changed otherwise is
+read again up to three times and then kept as ``TORN``. Never turns a failure into an
+empty file. Does not hash and does not store.
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import Self
+
+from casreplay.model.objects import EntryState
+
+__all__ = ["Captured", "FileStat", "FileStream", "read_file", "read_link"]
+
+ATTEMPTS = 3
+WAITS_S = (0.0, 0.01, 0.05)
+PIECE_BYTES = 1 << 20
+
+_OPEN_FILE = (
+    os.O_RDONLY
+    | getattr(os, "O_NOFOLLOW", 0)
+    | getattr(os, "O_NONBLOCK", 0)
+    | getattr(os, "O_CLOEXEC", 0)
+    | getattr(os, "O_BINARY", 0)
+)
+
+FileStat = tuple[int, int, int, int, int]
+"""mode, size, mtime_ns, ctime_ns, inode: one row of the scanner's columns."""
+
+Sleep = Callable[[float], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Captured:
+    """What reading one entry gave.
+
+    Attributes:
+        state: whether the content is complete, and why not.
+        stat: the row that goes with the content; zeros when nothing could be read.
+        data: the content; ``None`` where the state has none.
+    """
+
+    state: EntryState
+    stat: FileStat
+    data: bytes | None
+
+
+_NOTHING: FileStat = (0, 0, 0, 0, 0)
+
+
+def _row(s: os.stat_result) -> FileStat:
+    return (s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+
+
+def _failed(error: OSError) -> Captured:
+    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+    return Captured(EntryState.VANISHED if gone else EntryState.UNREADABLE, _NOTHING, None)
+
+
+def read_file(folder_fd: int, name: bytes, *, sleep: Sleep = time.sleep) -> Captured:
+    """The content of the regular file ``name`` in an open folder, held in memory.
+
+    Cost: open, two ``fstat``, read, close; again when the file changed meanwhile. For
+    files too big to hold use ``FileStream``.
+
+    A name that is no regular file any more (replaced by a FIFO, a link, a folder)
+    counts as ``VANISHED``: the next snapshot sees what took its place.
+    """
+    try:
+        for attempt in range(ATTEMPTS):
+            captured = _read_once(folder_fd, name)
+            if captured.state is not EntryState.TORN:
+                return captured
+            if attempt < ATTEMPTS - 1:
+                sleep(WAITS_S[attempt])
+    except OSError as error:
+        return _failed(error)
+    return captured
+
+
+def _read_once(folder_fd: int, name: bytes) -> Captured:
+    fd = os.open(name, _OPEN_FILE, dir_fd=folder_fd)
+    try:
+        before = os.fstat(fd)
+        if not stat.S_ISREG(before.st_mode):
+            return Captured(EntryState.VANISHED, _NOTHING, None)
+        size = before.st_size
+        data = os.read(fd, size + 1)
+        if 0 < len(data) < size:  # a signal, or more than one system call can carry
+            data = _read_rest(fd, data, size + 1)
+        after = os.fstat(fd)
+    finally:
+        os.close(fd)
+    if len(data) == size and before.st_mtime_ns == after.st_mtime_ns and after.st_size == size:
+        return Captured(EntryState.COMPLETE, _row(after), data)
+    return _unsteady(before, after, data)
+
+
+def _read_rest(fd: int, start: bytes, limit: int) -> bytes:
+    pieces, have = [start], len(start)
+    while have < limit and (piece := os.read(fd, min(PIECE_BYTES, limit - have))):
+        pieces.append(piece)
+        have += len(piece)
+    return b"".join(pieces)
+
+
+def _unsteady(before: os.stat_result, after: os.stat_result, data: bytes) -> Captured:
+    """A file that changed while it was read: grown only, or torn."""
+    size = before.st_size
+    mode, _, mtime, ctime, inode = _row(before)
+    if after.st_size > size and len(data) >= size:
+        return Captured(EntryState.PREFIX, (mode, size, mtime, ctime, inode), data[:size])
+    return Captured(EntryState.TORN, (mode, len(data), mtime, ctime, inode), data)
+
+
+def read_link(folder_fd: int, name: bytes) -> Captured:
+    """The target of the symlink ``name`` in an open folder, as its content."""
+    try:
+        target = os.readlink(name, dir_fd=folder_fd)
+        row = _row(os.stat(name, dir_fd=folder_fd, follow_symlinks=False))
+    except OSError as error:
+        if isinstance(error, FileNotFoundError) or error.errno == 22:  # EINVAL: no link any more
+            return Captured(EntryState.VANISHED, _NOTHING, None)
+        return _failed(error)
+    return Captured(EntryState.COMPLETE, (row[0], len(target), row[2], row[3], row[4]), target)
+
+
+class FileStream:
+    """The content of a big regular file in pieces, with the verdict afterwards.
+
+    Use as a context manager around the reading of ``pieces()``; ``result()`` then says
+    what state and stat row belong to the bytes that were given out. Raises ``OSError``
+    from the constructor when the file cannot be opened, and ``FileNotFoundError`` when
+    it is no regular file any more.
+    """
+
+    def __init__(self, folder_fd: int, name: bytes) -> None:
+        self._fd = os.open(name, _OPEN_FILE, dir_fd=folder_fd)
+        self._before = os.fstat(self._fd)
+        self._given = 0
+        if not stat.S_ISREG(self._before.st_mode):
+            os.close(self._fd)
+            raise FileNotFoundError(2, "No regular file any more", name)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        os.close(self._fd)
+
+    def pieces(self) -> Iterator[bytes]:
+        """The first ``st_size`` bytes the file had when it was opened, a megabyte at a time."""
+        size = self._before.st_size
+        while self._given < size:
+            piece = os.read(self._fd, min(PIECE_BYTES, size - self._given))
+            if not piece:
+                return
+            self._given += len(piece)
+            yield piece
+
+    def result(self) -> Captured:
+        """State and stat row of what ``pieces`` gave; ``data`` is ``None``.
+
+        A growing file is ``PREFIX``; one that shrank or was rewritten in place is ``TORN``
+        (big files are not read again: they would only be torn again).
+        """
+        after = os.fstat(self._fd)
+        mode, size, mtime, ctime, inode = _row(self._before)
+        row = (mode, self._given, mtime, ctime, inode)
+        if self._given == size == after.st_size and after.st_mtime_ns == mtime:
+            return Captured(EntryState.COMPLETE, _row(after), None)
+        if self._given == size and after.st_size > size:
+            return Captured(EntryState.PREFIX, row, None)
+        return Captured(EntryState.TORN, row, None)

@@ -1,0 +1,261 @@
+"""List folders and notice which ones differ from what was seen before.
+
+Owns the walk: every folder of the workspace is opened without following links and
+each entry's stat is taken once. Folders already known are compared as two byte
+strings, so an unchanged file costs no object that outlives the loop. Does not know
+what a store is, does not read contents, and decides nothing about ignore rules: it
+asks a callable which sub-folders to enter.
+
+With a cache the folders are known beforehand and are divided evenly between forked
+processes, which return only differences (measured on 100,000 files in 18,800 folders:
+0.49 s in one process, 0.27 s in two).
+"""
+
+from __future__ import annotations
+
+import os
+import stat
+from array import array
+from collections.abc import Callable, Iterable, Sequence
+from dataclasses import dataclass
+from functools import partial
+
+from casreplay.workspace import workers
+
+__all__ = ["COLUMNS", "Listing", "changed_listings", "list_folder", "list_tree", "open_folder"]
+
+COLUMNS = 5
+"""Stat columns an entry: mode, size, mtime_ns, ctime_ns, inode."""
+MIN_PARALLEL_ENTRIES = 20_000
+PENDING_PER_WORKER = 16
+
+_OPEN_FOLDER = (
+    os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+)
+
+EnterRule = Callable[[bytes, Sequence[bytes]], Iterable[bytes]]
+"""``(folder path, names of its sub-folders) -> names to enter``."""
+
+
+@dataclass(frozen=True, slots=True)
+class Listing:
+    """What one folder held when it was listed, in the order the system gave.
+
+    Attributes:
+        names: entry names joined by ``/``.
+        stats: ``COLUMNS`` native 64-bit integers an entry.
+        mounts: positions of entries that are other file systems.
+    """
+
+    names: bytes
+    stats: bytes
+    mounts: tuple[int, ...] = ()
+
+    def split_names(self) -> list[bytes]:
+        """The entry names, in listing order."""
+        return self.names.split(b"/") if self.names else []
+
+    def rows(self) -> array[int]:
+        """All stat columns as one flat array: row i starts at ``COLUMNS * i``."""
+        columns = array("q")
+        columns.frombytes(self.stats)
+        return columns
+
+
+def open_folder(root_fd: int, path: bytes) -> int:
+    """A descriptor of the folder ``path`` below ``root_fd``; no component may be a link.
+
+    Cost: one ``openat`` a component. Raises ``OSError``; ``ELOOP`` or ``ENOTDIR`` when a link is in the way.
+    """
+    if not path:
+        return os.open(b".", _OPEN_FOLDER, dir_fd=root_fd)
+    fd = root_fd
+    try:
+        for name in path.split(b"/"):
+            inner = os.open(name, _OPEN_FOLDER, dir_fd=fd)
+            if fd != root_fd:
+                os.close(fd)
+            fd = inner
+    except OSError:
+        if fd != root_fd:
+            os.close(fd)
+        raise
+    return fd
+
+
+def list_folder(root_fd: int, path: bytes, device: int) -> Listing:
+    """List the folder ``path`` and stat its entries.
+
+    Entries that vanish between listing and stat are left out, as if the listing had
+    come a moment later. Entries whose stat is denied get a row of zeros.
+
+    Args:
+        root_fd: the open workspace folder.
+        path: below the root; ``b""`` for the root itself.
+        device: the workspace's device; folders on another one are reported as mounts.
+
+    Raises:
+        OSError: the folder cannot be opened or read.
+    """
+    fd = os.open(path or b".", _OPEN_FOLDER, dir_fd=root_fd)
+    try:
+        return _list_open(fd, device)
+    finally:
+        os.close(fd)
+
+
+def _list_open(fd: int, device: int) -> Listing:
+    names: list[str] = []
+    columns = array("q")
+    add_name, add_row = names.append, columns.extend
+    devices = set()
+    with os.scandir(fd) as entries:
+        for entry in entries:
+            try:
+                s = entry.stat(follow_symlinks=False)
+            except FileNotFoundError:
+                continue
+            except OSError:
+                add_name(entry.name)
+                add_row((0, 0, 0, 0, 0))
+                continue
+            add_name(entry.name)
+            add_row((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
+            devices.add(s.st_dev)
+    mounts = () if devices <= {device} else _mounts(fd, names, device)
+    return Listing(os.fsencode("/".join(names)), columns.tobytes(), mounts)
+
+
+def _mounts(fd: int, names: Sequence[str], device: int) -> tuple[int, ...]:
+    found = []
+    for i, name in enumerate(names):
+        try:
+            s = os.stat(name, dir_fd=fd, follow_symlinks=False)
+        except OSError:
+            continue
+        if s.st_dev != device and stat.S_ISDIR(s.st_mode):
+            found.append(i)
+    return tuple(found)
+
+
+def list_tree(root: bytes, start: bytes, enter: EnterRule) -> tuple[dict[bytes, Listing], dict[bytes, int]]:
+    """List ``start`` and every folder below it that ``enter`` lets through.
+
+    Returns:
+        Listings by folder path, and the ``errno`` of each folder that could not be listed.
+    """
+    root_fd = os.open(root, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
+    try:
+        device = os.fstat(root_fd).st_dev
+        pending = [start]
+        found: dict[bytes, Listing] = {}
+        failed: dict[bytes, int] = {}
+        _descend(root_fd, device, enter, (pending, found, failed), PENDING_PER_WORKER * workers.count())
+        if pending:
+            parts = workers.deal(pending, workers.count())
+            for part_found, part_failed in workers.run(
+                [partial(_descend_all, root, device, enter, part) for part in parts]
+            ):
+                found.update({path: Listing(*fields) for path, fields in part_found.items()})
+                failed.update(part_failed)
+        return found, failed
+    finally:
+        os.close(root_fd)
+
+
+_State = tuple[list[bytes], dict[bytes, Listing], dict[bytes, int]]
+
+
+def _descend(root_fd: int, device: int, enter: EnterRule, state: _State, limit: int) -> None:
+    """Breadth first until nothing is pending or ``limit`` folders are (work enough to share)."""
+    pending, found, failed = state
+    while pending and len(pending) < limit:
+        path = pending.pop(0)
+        try:
+            listing = found[path] = list_folder(root_fd, path, device)
+        except OSError as error:
+            failed[path] = error.errno or 0
+            continue
+        pending.extend(_sub_folders(path, listing, enter))
+
+
+def _descend_all(
+    root: bytes, device: int, enter: EnterRule, start: list[bytes]
+) -> tuple[dict[bytes, tuple[bytes, bytes, tuple[int, ...]]], dict[bytes, int]]:
+    root_fd = os.open(root, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
+    found: dict[bytes, Listing] = {}
+    failed: dict[bytes, int] = {}
+    try:
+        pending = list(start)
+        while pending:
+            path = pending.pop()
+            try:
+                listing = found[path] = list_folder(root_fd, path, device)
+            except OSError as error:
+                failed[path] = error.errno or 0
+                continue
+            pending.extend(_sub_folders(path, listing, enter))
+    finally:
+        os.close(root_fd)
+    return {path: (x.names, x.stats, x.mounts) for path, x in found.items()}, failed
+
+
+def _sub_folders(path: bytes, listing: Listing, enter: EnterRule) -> list[bytes]:
+    modes = listing.rows()[::COLUMNS]
+    names = [
+        name
+        for i, (name, mode) in enumerate(zip(listing.split_names(), modes, strict=True))
+        if mode & 0o170000 == stat.S_IFDIR and i not in listing.mounts
+    ]
+    if not names:
+        return []
+    prefix = path + b"/" if path else b""
+    return [prefix + name for name in enter(path, names)]
+
+
+Known = Callable[[int], tuple[bytes, bytes]]
+"""``folder number -> (names, stats)`` as they were."""
+
+
+def changed_listings(
+    root: bytes, paths: Sequence[bytes], weights: Sequence[int], known: Known
+) -> dict[int, Listing | None]:
+    """The folders whose listing differs from what is known, by position in ``paths``.
+
+    Args:
+        root: the workspace.
+        paths: known folders, in any order.
+        weights: entries in each, to divide the work evenly.
+        known: the earlier names and stats of folder i.
+
+    Returns:
+        New listings; ``None`` for a folder that can no longer be listed. Cost: one
+        ``openat`` a folder and one ``fstatat`` an entry, nothing kept for equal ones.
+    """
+    share = workers.count() if sum(weights) >= MIN_PARALLEL_ENTRIES else 1
+    parts = workers.split_by_weight(weights, share)
+    jobs = [partial(_compare, root, paths, known, part) for part in parts]
+    merged: dict[int, Listing | None] = {}
+    for result in workers.run(jobs):
+        merged.update({i: Listing(*fields) if fields else None for i, fields in result.items()})
+    return merged
+
+
+def _compare(
+    root: bytes, paths: Sequence[bytes], known: Known, part: range
+) -> dict[int, tuple[bytes, bytes, tuple[int, ...]] | None]:
+    root_fd = os.open(root, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
+    changed: dict[int, tuple[bytes, bytes, tuple[int, ...]] | None] = {}
+    try:
+        device = os.fstat(root_fd).st_dev
+        for i in part:
+            try:
+                listing = list_folder(root_fd, paths[i], device)
+            except OSError:
+                changed[i] = None
+                continue
+            if (listing.names, listing.stats) != known(i):
+                changed[i] = (listing.names, listing.stats, listing.mounts)
+    finally:
+        os.close(root_fd)
+    return changed

@@ -1,0 +1,133 @@
+"""Divide work between forked processes, with the same code in one process where forking is not possible.
+
+Owns process handling of this floor: fork, a pipe a worker, ``marshal`` for results
+(plain values only), and the rule that no worker outlives the call. A job that raises
+``OSError`` or ``CasreplayError`` in a worker is raised again in the caller.
+
+Forking is safe here because the command line is single-threaded when it calls; a
+process that has started threads gets the single-process path.
+"""
+
+from __future__ import annotations
+
+import marshal
+import os
+import pickle
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+from casreplay.errors import CasreplayError, StoreIOError
+
+__all__ = ["can_fork", "count", "deal", "run", "split_by_weight"]
+
+T = TypeVar("T")
+MAX_WORKERS = 8
+_RAISED = b"E"
+_VALUE = b"V"
+
+
+def can_fork() -> bool:
+    """Whether work may be divided by ``os.fork`` here and now (not on macOS, whose libraries dislike it)."""
+    return hasattr(os, "fork") and sys.platform != "darwin" and threading.active_count() == 1
+
+
+def count() -> int:
+    """Workers worth starting: the cores this process may use, at most eight; 1 without fork."""
+    if not can_fork():
+        return 1
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(MAX_WORKERS, cores))
+
+
+def deal(items: Sequence[T], hands: int) -> list[list[T]]:
+    """``items`` dealt out like cards into at most ``hands`` non-empty lists."""
+    return [part for part in (list(items[i::hands]) for i in range(hands)) if part]
+
+
+def split_by_weight(weights: Sequence[int], parts: int) -> list[range]:
+    """Contiguous ranges over ``weights`` of about equal sum (each item also weighs one)."""
+    total = sum(weights) + len(weights)
+    ranges: list[range] = []
+    start = done = 0
+    for i, weight in enumerate(weights):
+        done += weight + 1
+        if done * parts >= total * (len(ranges) + 1):
+            ranges.append(range(start, i + 1))
+            start = i + 1
+    if start < len(weights):
+        ranges.append(range(start, len(weights)))
+    return ranges
+
+
+def run(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
+    """The results of all jobs, in order; all but the first run in forked children.
+
+    Results must be values ``marshal`` can carry. The first job runs in the calling
+    process. Children are reaped before this returns or raises, whatever happens.
+
+    Raises:
+        CasreplayError, OSError: what a job raised.
+        StoreIOError: a child died without an answer.
+    """
+    if len(jobs) < 2 or not can_fork():
+        return [job() for job in jobs]
+    children: list[tuple[int, int]] = []
+    try:
+        children.extend(_fork(job) for job in jobs[1:])
+        results = [jobs[0]()]
+        results.extend(_collect(fd) for _, fd in children)
+    except BaseException:
+        for pid, _ in children:
+            os.kill(pid, signal.SIGKILL)
+        raise
+    finally:
+        for pid, fd in children:
+            os.close(fd)
+            os.waitpid(pid, 0)
+    return results
+
+
+def _fork(job: Callable[[], Any]) -> tuple[int, int]:
+    read_fd, write_fd = os.pipe()
+    sys.stdout.flush()
+    sys.stderr.flush()
+    pid = os.fork()
+    if pid:
+        os.close(write_fd)
+        return pid, read_fd
+    status = 1
+    try:
+        os.close(read_fd)
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
+        try:
+            answer = _VALUE + marshal.dumps(job())
+        except (CasreplayError, OSError) as error:
+            answer = _RAISED + pickle.dumps(
+                (type(error), str(error), getattr(error, "errno", None), getattr(error, "hint", ""))
+            )
+        with os.fdopen(write_fd, "wb") as pipe:
+            pipe.write(answer)
+        status = 0
+    finally:
+        os._exit(status)  # never run the parent's exit handlers in a child
+
+
+def _collect(fd: int) -> Any:
+    pieces = []
+    while piece := os.read(fd, 1 << 20):
+        pieces.append(piece)
+    answer = b"".join(pieces)
+    if answer[:1] == _VALUE:
+        return marshal.loads(answer[1:])  # noqa: S302 -- written by our own child a moment ago
+    if answer[:1] == _RAISED:
+        kind, text, number, hint = pickle.loads(answer[1:])  # noqa: S301 -- written by our own child
+        if issubclass(kind, CasreplayError):
+            raise kind(text, hint=hint)
+        raise OSError(number, text)
+    raise StoreIOError(
+        "A worker process died before it finished",
+        hint="Run the command again; if it recurs, look for an out-of-memory kill",
+    )
