@@ -1,0 +1,258 @@
+"""Changes between two trees: what was added, modified, deleted, changed in type or mode.
+
+Owns: which paths differ and how, in order, reading nothing that is equal. Does not
+know renames (``history.renames``), text (``history.patch``) or snapshots.
+
+Rules. Trees of one content id are equal and never read. Times are no change. A folder
+is shown by what is in it: an added or deleted folder is a change of its own only when
+it is empty (or with ``folders=True``); one whose mode changed is a ``mode`` change. A
+file that became executable changed its mode; a file that became a symlink, a folder or
+a special file changed its type, and what was or is below the folder is listed besides.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from operator import itemgetter
+
+from casreplay.errors import CorruptError
+from casreplay.history.walk import entry_at, join_trees, leaves, load_object
+from casreplay.model.changes import Change, ChangeCounts, ChangeKind
+from casreplay.model.ids import ObjectId, TreeId
+from casreplay.model.objects import EntryKind, Tree, TreeEntry, TreeNode
+from casreplay.model.paths import MAX_DEPTH, display, is_inside, join
+from casreplay.store.base import ObjectReader
+
+__all__ = ["classify", "counts", "diff_trees"]
+
+EMPTY = Tree([], b"", b"", (), (), b"", (), b"")
+_FOLDER = int(EntryKind.FOLDER)
+_BLOCK = 16
+"""Ranges up to this many entries are compared one by one."""
+
+Side = tuple[TreeId, bytes | None] | None
+"""One side of a folder: where to read it and the content id stated for it; ``None``: not there."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Pending:
+    """A folder whose contents must be compared."""
+
+    path: bytes
+    before: Side
+    after: Side
+
+
+def diff_trees(
+    objects: ObjectReader,
+    before: TreeId | None,
+    after: TreeId | None,
+    *,
+    paths: Iterable[bytes] = (),
+    folders: bool = False,
+) -> Iterator[Change]:
+    """Every path that differs, sorted by path bytes; lazily, one folder at a time.
+
+    Args:
+        objects: where to read.
+        before: root on the old side; ``None`` for nothing.
+        after: root on the new side; ``None`` for nothing.
+        paths: only changes at or below one of these paths; all when empty.
+        folders: give every added and deleted folder, not the empty ones only.
+
+    Cost: reads the folders (of a split folder: the leaves) that differ and no others.
+
+    Raises:
+        MissingObjectError: a tree is not in the store.
+        CorruptError: a tree is damaged or deeper than 1,024 folders.
+    """
+    wanted = tuple(paths)
+    start = _Pending(b"", (before, None) if before else None, (after, None) if after else None)
+    stack = [iter(_compare(objects, start, wanted, folders=folders))] if before != after else []
+    while stack:
+        item = next(stack[-1], None)
+        if item is None:
+            stack.pop()
+        elif isinstance(item, Change):
+            yield item
+        else:
+            if len(stack) >= MAX_DEPTH:
+                raise CorruptError(
+                    f"A tree is deeper than {MAX_DEPTH} folders", path=display(item.path[:200])
+                )
+            stack.append(iter(_compare(objects, item, wanted, folders=folders)))
+
+
+def _compare(
+    objects: ObjectReader, folder: _Pending, wanted: tuple[bytes, ...], *, folders: bool
+) -> list[Change | _Pending]:
+    """The changes of one folder's own entries and the folders to enter, in path order.
+
+    A folder's contents sort as ``name/``, its own change as ``name``: so the paths
+    come out in the order of their bytes although folders are entered one by one.
+    """
+    try:
+        old, new = _load_differing(objects, folder.before, folder.after)
+    except CorruptError as error:
+        error.fields.setdefault("path", display(folder.path))
+        raise
+    keyed: list[tuple[bytes, Change | _Pending]] = []
+    for name, a, b in _rows(old, new):
+        path = join(folder.path, name)
+        if wanted and not _may_concern(path, wanted):
+            continue
+        change = classify(path, a, b)
+        inside = not wanted or any(is_inside(path, one) for one in wanted)
+        if change is not None and inside and (folders or _stands_alone(objects, change)):
+            keyed.append((name, change))
+        below = _below(path, a, b)
+        if below is not None:
+            keyed.append((name + b"/", below))
+    keyed.sort(key=itemgetter(0))
+    return [item for _, item in keyed]
+
+
+def _may_concern(path: bytes, wanted: tuple[bytes, ...]) -> bool:
+    return any(is_inside(path, one) or is_inside(one, path) for one in wanted)
+
+
+def _below(path: bytes, a: TreeEntry | None, b: TreeEntry | None) -> _Pending | None:
+    before: Side = (a.tree_id, a.id) if a is not None and a.tree_id is not None else None
+    after: Side = (b.tree_id, b.id) if b is not None and b.tree_id is not None else None
+    if before is None and after is None:
+        return None
+    if before is not None and after is not None and before[1] == after[1]:
+        return None
+    return _Pending(path, before, after)
+
+
+def _stands_alone(objects: ObjectReader, change: Change) -> bool:
+    """Whether the change must be shown itself: all but added and deleted folders with something in them."""
+    entry = change.after if change.kind is ChangeKind.ADDED else change.before
+    if change.kind not in (ChangeKind.ADDED, ChangeKind.DELETED) or entry is None or entry.tree_id is None:
+        return True
+    part = load_object(objects, entry.tree_id, entry.id)
+    return isinstance(part, Tree) and len(part) == 0
+
+
+def classify(path: bytes, before: TreeEntry | None, after: TreeEntry | None) -> Change | None:
+    """The change from one entry to the other at ``path``; ``None`` when they differ in times at most.
+
+    Two folders of different contents are no change of the folder itself.
+    """
+    if before is None or after is None:
+        if before is after:
+            return None
+        kind = ChangeKind.DELETED if after is None else ChangeKind.ADDED
+        return Change(path, kind, before, after)
+    if _family(before.kind) is not _family(after.kind):
+        return Change(path, ChangeKind.TYPE, before, after)
+    is_folder = before.kind is EntryKind.FOLDER
+    if before.state is not after.state or (
+        not is_folder and (before.id != after.id or before.size_bytes != after.size_bytes)
+    ):
+        return Change(path, ChangeKind.MODIFIED, before, after)
+    if before.mode != after.mode or before.kind is not after.kind:
+        return Change(path, ChangeKind.MODE, before, after)
+    return None
+
+
+def _family(kind: EntryKind) -> EntryKind:
+    return EntryKind.FILE if kind is EntryKind.EXECUTABLE else kind
+
+
+def _load_differing(objects: ObjectReader, before: Side, after: Side) -> tuple[Tree, Tree]:
+    """Both sides of a folder, leaves that are equal on both sides left out unread.
+
+    A leaf of one content id holds the same names on both sides, so leaving it out of
+    both changes nothing. Leaf boundaries depend on names alone, so an insertion moves none.
+    """
+    if before is None or after is None:
+        return _load(objects, before), _load(objects, after)
+    a = load_object(objects, *before)
+    b = load_object(objects, *after)
+    if isinstance(a, Tree) and isinstance(b, Tree):
+        return a, b
+    if isinstance(a, Tree) or isinstance(b, Tree):
+        return _load(objects, before), _load(objects, after)
+    common = set(_contents(a)).intersection(_contents(b))
+    return _load_except(objects, a, common), _load_except(objects, b, common)
+
+
+def _load(objects: ObjectReader, side: Side) -> Tree:
+    return EMPTY if side is None else _join(list(leaves(objects, *side)))
+
+
+def _contents(node: TreeNode) -> list[bytes]:
+    ids = node.content_ids
+    return [ids[i : i + 32] for i in range(0, len(ids), 32)]
+
+
+def _load_except(objects: ObjectReader, node: TreeNode, skipped: set[bytes]) -> Tree:
+    parts: list[Tree] = []
+    for i, content in enumerate(_contents(node)):
+        if content not in skipped:
+            tree_id = TreeId(ObjectId(node.tree_ids[32 * i : 32 * i + 32]))
+            parts.extend(leaves(objects, tree_id, content))
+    return _join(parts)
+
+
+def _join(parts: list[Tree]) -> Tree:
+    return parts[0] if len(parts) == 1 else join_trees(parts)
+
+
+def _rows(a: Tree, b: Tree) -> Iterator[tuple[bytes, TreeEntry | None, TreeEntry | None]]:
+    """Names whose rows differ, with the entries of both sides; in no particular order."""
+    if a.names == b.names:
+        for i in _unequal(a, b):
+            yield a.names[i], entry_at(a, i), entry_at(b, i)
+        return
+    where = {name: j for j, name in enumerate(b.names)}
+    for i, name in enumerate(a.names):
+        j = where.pop(name, -1)
+        if j < 0:
+            yield name, entry_at(a, i), None
+        elif not _same(a, i, b, j, 1):
+            yield name, entry_at(a, i), entry_at(b, j)
+    for name, j in where.items():
+        yield name, None, entry_at(b, j)
+
+
+def _unequal(a: Tree, b: Tree) -> Iterator[int]:
+    """Positions that differ between two trees of the same names: halves that are equal are skipped."""
+    stack = [(0, len(a.names))]
+    while stack:
+        start, count = stack.pop()
+        if count == 0 or _same(a, start, b, start, count):
+            continue
+        if count <= _BLOCK:
+            yield from (i for i in range(start, start + count) if not _same(a, i, b, i, 1))
+            continue
+        half = count // 2
+        stack.append((start + half, count - half))
+        stack.append((start, half))
+
+
+def _same(a: Tree, i: int, b: Tree, j: int, count: int) -> bool:
+    """Whether ``count`` rows from ``i`` and ``j`` are equal, times and places of storage aside."""
+    return (
+        a.ids[32 * i : 32 * (i + count)] == b.ids[32 * j : 32 * (j + count)]
+        and a.kinds[i : i + count] == b.kinds[j : j + count]
+        and a.states[i : i + count] == b.states[j : j + count]
+        and a.modes[i : i + count] == b.modes[j : j + count]
+        and a.sizes[i : i + count] == b.sizes[j : j + count]
+    )
+
+
+def counts(changes: Iterable[Change]) -> ChangeCounts:
+    """How many paths changed, by kind; type and mode changes count as modified."""
+    number = dict.fromkeys(ChangeKind, 0)
+    for change in changes:
+        number[change.kind] += 1
+    return ChangeCounts(
+        added=number[ChangeKind.ADDED],
+        modified=number[ChangeKind.MODIFIED] + number[ChangeKind.TYPE] + number[ChangeKind.MODE],
+        deleted=number[ChangeKind.DELETED],
+        renamed=number[ChangeKind.RENAMED],
+    )
