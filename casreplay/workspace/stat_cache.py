@@ -83,7 +83,8 @@ class StatCache:
 
     def __init__(self, data: bytes) -> None:
         try:
-            magic, root, rules, binding, scan_ns, n, paths_length = HEADER.unpack_from(data)except struct.error as error:
+            magic, root, rules, binding, scan_ns, n, paths_length = HEADER.unpack_from(data)
+        except struct.error as error:
             raise ValueError("Not a stat cache") from error
         if magic != MAGIC:
             raise ValueError("Not a stat cache of this version")
