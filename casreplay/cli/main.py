@@ -1,0 +1,249 @@
+"""The entry point: finds the command, runs it, turns errors into messages and exit codes.
+
+Commands are imported when they run (``cli.registry`` holds their names and short helps), so
+``casreplay --help`` costs the interpreter and click, nothing else. No error reaches the user as
+a traceback; ``CASREPLAY_DEBUG=1`` asks for it.
+"""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+from collections.abc import Mapping, Sequence
+from types import FrameType
+from typing import Any, NoReturn
+
+import click
+
+from casreplay import __version__
+from casreplay.cli.options import global_options
+from casreplay.cli.registry import COMMANDS, FAMILIES
+from casreplay.cli.session import Session
+from casreplay.clock import Clock, system_clock
+from casreplay.errors import (
+    EXIT_FAILED,
+    EXIT_INTERRUPTED,
+    EXIT_OK,
+    EXIT_USAGE,
+    CasreplayError,
+    StoreIOError,
+    UsageError,
+)
+
+__all__ = ["cli", "main", "run"]
+
+EXIT_PIPE = 141
+EXIT_TERMINATED = 143
+
+INTRODUCTION = """A flight recorder for folders that agents change.
+
+Takes snapshots of a folder, shows what changed between any two of them, finds
+the change that broke something, and brings files back.
+"""
+
+CLOSING = """Snapshots are named by the start of their id, a label, a tag, @ (the newest),
+@~3 (three before it), @{2h ago} or @{2026-11-20 10:00} (the newest at that time).
+"""
+
+
+class _Terminated(BaseException):
+    """SIGTERM arrived: unwind like Ctrl-C, so that locks and temporary folders go away."""
+
+
+class LazyGroup(click.Group):
+    """The root command: subcommands come from the table and are imported one at a time."""
+
+    def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature
+        """All command names, family by family."""
+        return list(COMMANDS)
+
+    def get_command(self, ctx: click.Context, cmd_name: str) -> click.Command | None:  # noqa: ARG002 - click's signature
+        """Import and return one command; ``None`` for an unknown name."""
+        entry = COMMANDS.get(cmd_name)
+        if entry is None:
+            return None
+        from importlib import import_module  # noqa: PLC0415 - one module a run
+
+        loaded: click.Command = getattr(import_module(entry.module), entry.attribute)
+        return loaded
+
+    def resolve_command(
+        self, ctx: click.Context, args: list[str]
+    ) -> tuple[str | None, click.Command | None, list[str]]:
+        """Find the command; an unknown one is a usage error that names the nearest."""
+        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+            from difflib import get_close_matches  # noqa: PLC0415 - only for a typing error
+
+            near = get_close_matches(args[0], COMMANDS, n=2, cutoff=0.6)
+            hint = f"Did you mean {' or '.join(near)}?" if near else "casreplay --help lists the commands"
+            raise UsageError(f"There is no command {args[0]!r}", hint=hint, command=args[0])
+        return super().resolve_command(ctx, args)
+
+    def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """Commands under their families' headings, from the table alone."""
+        for family, title in FAMILIES.items():
+            rows = [(name, entry.short_help) for name, entry in COMMANDS.items() if entry.family == family]
+            if rows:
+                with formatter.section(title):
+                    formatter.write_dl(rows, col_max=12, col_spacing=2)
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
+        """How snapshots are named, and where to start."""
+        formatter.write_paragraph()
+        formatter.write_text(CLOSING)
+        formatter.write_paragraph()
+        formatter.write_text("Start with: casreplay demo, or casreplay commit in a folder of yours.")
+
+
+def _root(context: click.Context, **_options: Any) -> None:
+    """Runs before every command; the options were applied by their callbacks."""
+
+
+def _version(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        sys.stdout.write(f"casreplay {__version__}\n")
+        context.exit(EXIT_OK)
+
+
+cli = LazyGroup(
+    name="casreplay",
+    help=INTRODUCTION,
+    callback=click.pass_context(_root),
+    params=[
+        *global_options(hidden=False),
+        click.Option(
+            ["--version"],
+            is_flag=True,
+            is_eager=True,
+            expose_value=False,
+            callback=_version,
+            help="Show the version and exit.",
+        ),
+    ],
+    context_settings={"help_option_names": ["-h", "--help"], "max_content_width": 100},
+    options_metavar="[OPTIONS]",
+    subcommand_metavar="COMMAND [ARGS]...",
+)
+
+
+def run(
+    arguments: Sequence[str],
+    *,
+    environ: Mapping[str, str] | None = None,
+    clock: Clock = system_clock,
+    cwd: bytes | None = None,
+) -> int:
+    """Run one command line and return its exit code; output goes to the standard streams.
+
+    Args:
+        arguments: what follows the program's name.
+        environ: the environment to obey; the process's own when left out.
+        clock: the wall clock for the command; ``demo`` passes its own.
+        cwd: the folder to run in; the process's own when left out.
+    """
+    environ = os.environ if environ is None else environ
+    session = Session(environ, clock=clock, cwd=cwd)
+    session.out.json = "--json" in _before_separator(arguments)
+    try:
+        return _invoke(session, list(arguments))
+    except CasreplayError as error:
+        session.out.error(error)
+        return error.exit_code
+    except (KeyboardInterrupt, click.Abort):
+        session.out.warning("Interrupted; nothing was left half-done")
+        return EXIT_INTERRUPTED
+    except _Terminated:
+        return EXIT_TERMINATED
+    except BrokenPipeError:
+        _silence_stdout()
+        return EXIT_PIPE
+    except Exception as error:  # noqa: BLE001 - the last net: a user never sees a traceback unasked
+        return _internal_error(session, error)
+    finally:
+        _close(session)
+
+
+def _invoke(session: Session, arguments: list[str]) -> int:
+    """Run click without its own error handling; click's usage errors become ours."""
+    try:
+        result = cli.main(arguments, prog_name="casreplay", standalone_mode=False, obj=session)
+        sys.stdout.flush()
+    except click.exceptions.NoArgsIsHelpError as error:
+        sys.stdout.write(error.format_message() + "\n")
+        return EXIT_OK if error.ctx is not None and error.ctx.parent is None else EXIT_USAGE
+    except click.UsageError as error:
+        usage = error.ctx.command_path if error.ctx is not None else "casreplay"
+        raise UsageError(_sentence(error.format_message()), hint=f"See {usage} --help") from error
+    except click.ClickException as error:
+        raise CasreplayError(_sentence(error.format_message())) from error
+    except click.exceptions.Exit as error:
+        return error.exit_code
+    return result if isinstance(result, int) else EXIT_OK
+
+
+def _sentence(text: str) -> str:
+    """Click's message in the house style: one line, capital first, no full stop."""
+    text = " ".join(text.split()).rstrip(".")
+    return text[:1].upper() + text[1:]
+
+
+def _before_separator(arguments: Sequence[str]) -> list[str]:
+    listed = list(arguments)
+    return listed[: listed.index("--")] if "--" in listed else listed
+
+
+def _internal_error(session: Session, error: Exception) -> int:
+    """Report an error that nobody expected; an operating system's refusal is named as one."""
+    if session.environ.get("CASREPLAY_DEBUG"):
+        import traceback  # noqa: PLC0415 - only when asked for
+
+        traceback.print_exception(error, file=sys.stderr)
+    hint = "Run it again with CASREPLAY_DEBUG=1 to see where; please report it with that text"
+    if isinstance(error, OSError):
+        named = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        session.out.error(StoreIOError(f"{error.strerror or error}{named}", hint=hint))
+    elif isinstance(error, MemoryError):
+        session.out.error(CasreplayError("Out of memory", hint=hint))
+    else:
+        message = f"Internal error: {type(error).__name__}: {error}"
+        session.out.error(CasreplayError(message, hint=hint))
+    return EXIT_FAILED
+
+
+def _close(session: Session) -> None:
+    try:
+        session.close()
+    except CasreplayError as error:
+        session.out.warning(error.message)
+
+
+def _silence_stdout() -> None:
+    """Point standard output at nothing, so that the interpreter's last flush cannot fail."""
+    try:
+        nothing = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(nothing, sys.stdout.fileno())
+        os.close(nothing)
+    except (OSError, ValueError):
+        return
+
+
+def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated
+
+
+def main() -> NoReturn:
+    """The console script: run the process's arguments and exit with the code."""
+    for stream in (sys.stdout, sys.stderr):
+        reconfigure = getattr(stream, "reconfigure", None)
+        if reconfigure is not None:
+            reconfigure(errors="backslashreplace")
+    if hasattr(signal, "SIGTERM"):
+        signal.signal(signal.SIGTERM, _terminate)
+    code = run(sys.argv[1:])
+    try:
+        sys.stdout.flush()
+    except BrokenPipeError:
+        _silence_stdout()
+        code = EXIT_PIPE
+    sys.exit(code)

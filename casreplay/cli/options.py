@@ -1,0 +1,135 @@
+"""The shape all commands share: help with examples, ``--json``, and global options in either place.
+
+``casreplay --quiet commit`` and ``casreplay commit --quiet`` mean the same. Global options given
+after the command are hidden in its help, which names them in one line instead.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Any, TypeVar
+
+import click
+
+from casreplay.cli.session import Session
+
+__all__ = ["Command", "Group", "command", "group", "json_option", "paths_argument", "snapshot_argument"]
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+GLOBAL_HELP = "Global options (-C, --store, --quiet, --no-color) may stand before or after the command."
+
+
+def apply_global(session: Session, name: str, value: Any) -> None:
+    """Put one global option into the session; values of options that were not given change nothing."""
+    if name == "directory" and value is not None:
+        session.change_folder(value)
+    elif name == "store" and value is not None:
+        session.store_option = value
+    elif name == "quiet" and value:
+        session.out.quiet = True
+    elif name == "no_color" and value:
+        session.out.forbid_color()
+
+
+def _set_global(context: click.Context, parameter: click.Parameter, value: Any) -> None:
+    session = context.find_object(Session)
+    if session is not None and not context.resilient_parsing:
+        apply_global(session, parameter.name or "", value)
+
+
+def global_options(*, hidden: bool) -> list[click.Parameter]:
+    """The options every command takes: ``-C``, ``--store``, ``--quiet``, ``--no-color``."""
+    shared: dict[str, Any] = {"callback": _set_global, "expose_value": False, "hidden": hidden}
+    return [
+        click.Option(["-C", "directory"], metavar="DIR", help="Run as if started in DIR.", **shared),
+        click.Option(
+            ["--store"], metavar="PATH", help="Use the store at PATH (or set CASREPLAY_STORE).", **shared
+        ),
+        click.Option(["-q", "--quiet"], is_flag=True, help="Say only what was asked for.", **shared),
+        click.Option(
+            ["--no-color"], is_flag=True, help="No colours (so do NO_COLOR and TERM=dumb).", **shared
+        ),
+    ]
+
+
+class _WithExamples(click.Command):
+    """Adds the examples and the line about global options to a command's help."""
+
+    examples: Sequence[str] = ()
+
+    def __init__(self, *args: Any, examples: Sequence[str] = (), **kwargs: Any) -> None:
+        super().__init__(*args, **kwargs)
+        self.examples = examples
+        taken = {name for parameter in self.params for name in parameter.opts}
+        self.params.extend(
+            option for option in global_options(hidden=True) if not taken.intersection(option.opts)
+        )
+
+    def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
+        """Examples, then the line about global options."""
+        if self.examples:
+            with formatter.section("Examples"):
+                for example in self.examples:
+                    formatter.write(f"{'':>{formatter.current_indent}}{example}\n")
+        formatter.write_paragraph()
+        formatter.write_text(GLOBAL_HELP)
+        super().format_epilog(ctx, formatter)
+
+
+class Command(_WithExamples):
+    """A command of casreplay."""
+
+
+class Group(_WithExamples, click.Group):
+    """A command with subcommands, such as ``config``."""
+
+    command_class = Command
+
+
+def command(name: str, *, examples: Sequence[str], **kwargs: Any) -> Callable[[Callable[..., Any]], Command]:
+    """Declare a command. The docstring is its help; ``examples`` are shell lines shown below it."""
+    return click.command(name, cls=Command, examples=tuple(examples), **kwargs)
+
+
+def group(name: str, *, examples: Sequence[str], **kwargs: Any) -> Callable[[Callable[..., Any]], Group]:
+    """Declare a command with subcommands."""
+    return click.group(name, cls=Group, examples=tuple(examples), **kwargs)
+
+
+def _set_json(context: click.Context, _parameter: click.Parameter, value: bool) -> bool:
+    session = context.find_object(Session)
+    if session is not None and value:
+        session.out.json = True
+    return value
+
+
+def json_option(function: F) -> F:
+    """``--json``: the function gets ``as_json``; errors and notes follow suit."""
+    option = click.option(
+        "--json",
+        "as_json",
+        is_flag=True,
+        callback=_set_json,
+        is_eager=True,
+        help="Print JSON (fields: docs/json.md).",
+    )
+    return option(function)
+
+
+def snapshot_argument(name: str, *, required: bool = True, default: str | None = None) -> Callable[[F], F]:
+    """A snapshot by any of its names; completed from the store's names in shells that complete."""
+    return click.argument(
+        name, required=required, default=default, shell_complete=_complete_snapshot, metavar=name.upper()
+    )
+
+
+def paths_argument(function: F) -> F:
+    """Any number of paths in the workspace; the function gets ``paths``."""
+    return click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.UNPROCESSED)(function)
+
+
+def _complete_snapshot(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
+    from casreplay.cli.completion import snapshot_names  # noqa: PLC0415 - only shells that complete
+
+    return snapshot_names(context, incomplete)

@@ -1,0 +1,117 @@
+"""One run of the program: where it runs, what it may read, what it prints with.
+
+The session is what every command receives. It opens the repository on first use, so that a
+command which needs none pays for none.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping
+from typing import TYPE_CHECKING
+
+from casreplay.cli.output import Output
+from casreplay.clock import Clock, system_clock
+from casreplay.errors import UsageError
+
+if TYPE_CHECKING:
+    from casreplay.cli.progress import Progress
+    from casreplay.cli.store_location import StoreLocation
+    from casreplay.history.repository import Repository
+
+__all__ = ["Session"]
+
+
+class Session:
+    """Settings of one run and what is opened during it.
+
+    Attributes:
+        cwd: the folder the command runs in (``-C`` applied), absolute bytes.
+        store_option: what ``--store`` said, or ``None``.
+        environ: the process environment.
+        clock: wall clock for commits and for "2 hours ago".
+        out: the printer.
+    """
+
+    def __init__(
+        self, environ: Mapping[str, str], *, cwd: bytes | None = None, clock: Clock = system_clock
+    ) -> None:
+        self.environ = environ
+        self.cwd = os.getcwdb() if cwd is None else cwd
+        self.store_option: str | None = None
+        self.clock = clock
+        self.out = Output(environ)
+        self._location: StoreLocation | None = None
+        self._repository: Repository | None = None
+
+    def change_folder(self, folder: str) -> None:
+        """Apply ``-C``: later paths are relative to ``folder``.
+
+        Raises:
+            UsageError: it is not a folder.
+        """
+        target = os.path.normpath(os.path.join(self.cwd, os.fsencode(folder)))
+        if not os.path.isdir(target):
+            raise UsageError(f"-C {folder}: not a folder", folder=folder)
+        self.cwd = target
+
+    def path(self, text: str) -> bytes:
+        """A file-system path from the command line as absolute bytes."""
+        return os.path.normpath(os.path.join(self.cwd, os.path.expanduser(os.fsencode(text))))
+
+    def location(self) -> StoreLocation:
+        """The workspace and its existing store; raises ``NoRepositoryError`` when there is none."""
+        if self._location is None:
+            from casreplay.cli.store_location import locate  # noqa: PLC0415 - start-up speed
+
+            self._location = locate(self.cwd, option=self.store_option, environ=self.environ)
+        return self._location
+
+    def location_for_writing(self) -> StoreLocation:
+        """The workspace and the store it has or would get."""
+        from casreplay.cli.store_location import locate_for_writing  # noqa: PLC0415 - start-up speed
+
+        return locate_for_writing(self.cwd, option=self.store_option, environ=self.environ)
+
+    def repository(self) -> Repository:
+        """The repository, opened once."""
+        if self._repository is None:
+            from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
+
+            location = self.location()
+            self._repository = Repository.open(location.store, location.workspace, clock=self.clock)
+        return self._repository
+
+    def close(self) -> None:
+        """Release what the session opened; harmless when nothing was."""
+        repository, self._repository = self._repository, None
+        closer = getattr(repository, "close", None)
+        if closer is not None:
+            closer()
+
+    def progress(self) -> Progress:
+        """A progress line for this run; shows nothing with ``--quiet``, ``--json`` or without a terminal."""
+        from casreplay.cli.progress import Progress  # noqa: PLC0415 - start-up speed
+
+        return Progress(enabled=None if not (self.out.quiet or self.out.json) else False)
+
+    def workspace_path(self, text: str) -> bytes:
+        """A path argument as a path below the workspace root.
+
+        Relative paths are relative to the current folder when that lies in the workspace, to
+        the workspace root otherwise; absolute ones must lie in the workspace. A trailing
+        slash and ``./`` are fine; ``.`` at the root is ``b""``.
+
+        Raises:
+            UsageError: the path leads out of the workspace.
+        """
+        root = self.location().workspace
+        here = os.path.realpath(self.cwd)
+        base = here if here == root or here.startswith(root.rstrip(b"/") + b"/") else root
+        full = os.path.normpath(os.path.join(base, os.fsencode(text)))
+        if full == root:
+            return b""
+        prefix = root.rstrip(b"/") + b"/"
+        if not full.startswith(prefix):
+            raise UsageError(f"{text} is outside the workspace {os.fsdecode(root)}", path=text)
+        return full[len(prefix) :]

@@ -1,0 +1,272 @@
+"""Which store belongs to which folder.
+
+The order, first match wins: ``--store``; ``CASREPLAY_STORE``; then, for the current folder and
+each folder above it, the ``store`` key of its ``casreplay.json`` and the store recorded for it
+in the user's data folder. So a command works from any subfolder of a workspace, as git does.
+
+The data folder holds ``stores/NAME-KEY`` (default stores, outside every workspace: an agent
+that deletes its workspace must not delete the recorder) and ``workspaces/KEY.json`` (which
+store a workspace uses). It does not open stores; ``history.repository`` does.
+"""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+
+from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
+
+__all__ = [
+    "CONFIG_NAME",
+    "StoreLocation",
+    "data_folder",
+    "default_store",
+    "is_store",
+    "locate",
+    "locate_for_writing",
+    "record",
+    "recorded_workspaces",
+]
+
+CONFIG_NAME = b"casreplay.json"
+MAX_CONFIG_BYTES = 1 << 20
+
+
+@dataclass(frozen=True, slots=True)
+class StoreLocation:
+    """A workspace and its store.
+
+    Attributes:
+        workspace: absolute path of the folder that is captured, symlinks resolved.
+        store: absolute path of the store folder; it may not exist yet.
+        source: why this one: ``--store``, ``CASREPLAY_STORE``, ``casreplay.json``, ``recorded``
+            or ``default``.
+    """
+
+    workspace: bytes
+    store: bytes
+    source: str
+
+    @property
+    def exists(self) -> bool:
+        """Whether a store is there."""
+        return is_store(self.store)
+
+
+def is_store(path: bytes) -> bool:
+    """Whether ``path`` looks like a store: a folder with a ``format`` file."""
+    return os.path.isfile(os.path.join(path, b"format"))
+
+
+def data_folder(environ: Mapping[str, str]) -> bytes:
+    r"""Where this user's stores live by default, by the convention of the system.
+
+    ``$XDG_DATA_HOME/casreplay`` when that is set to an absolute path, on any system; else
+    ``~/.local/share/casreplay``, on macOS ``~/Library/Application Support/casreplay``, on Windows
+    ``%LOCALAPPDATA%\casreplay``. Source: XDG Base Directory Specification 0.8.
+    """
+    xdg = environ.get("XDG_DATA_HOME", "")
+    home = environ.get("HOME") or os.path.expanduser("~")
+    if os.path.isabs(xdg):
+        base = xdg
+    elif sys.platform == "win32":
+        base = environ.get("LOCALAPPDATA") or os.path.join(home, "AppData", "Local")
+    elif sys.platform == "darwin":
+        base = os.path.join(home, "Library", "Application Support")
+    else:
+        base = os.path.join(home, ".local", "share")
+    return os.fsencode(os.path.join(base, "casreplay"))
+
+
+def default_store(workspace: bytes, environ: Mapping[str, str]) -> bytes:
+    """Where the store of ``workspace`` goes when nobody says otherwise: ``DATA/stores/NAME-KEY``."""
+    name = bytes(c if chr(c).isalnum() and c < 128 else ord("-") for c in os.path.basename(workspace))
+    folder = b"-".join(part for part in (name[:40].strip(b"-"), _key(workspace)) if part)
+    return os.path.join(data_folder(environ), b"stores", folder)
+
+
+def locate(cwd: bytes, *, option: str | None, environ: Mapping[str, str]) -> StoreLocation:
+    """The existing store for ``cwd``.
+
+    Args:
+        cwd: the folder the command runs in, absolute.
+        option: what ``--store`` says, if it was given; relative to ``cwd``.
+        environ: the process environment.
+
+    Raises:
+        NoRepositoryError: there is none; the hint says what to type.
+        ConfigError: a ``casreplay.json`` on the way cannot be read.
+    """
+    found = _named(cwd, option, environ) or _recorded(cwd, environ)
+    if found is None:
+        raise _nothing_found(cwd, environ)
+    if not found.exists:
+        where = os.fsdecode(found.store)
+        create = "casreplay init" if option is None else f"casreplay --store {_quoted(where)} init"
+        raise NoRepositoryError(
+            f"There is no store at {where} (named by {found.source})",
+            hint=f"Make one there with: {create}",
+            store=where,
+            source=found.source,
+        )
+    return found
+
+
+def locate_for_writing(cwd: bytes, *, option: str | None, environ: Mapping[str, str]) -> StoreLocation:
+    """Like ``locate``, but a store that does not exist yet is fine: ``init`` or the first commit makes it."""
+    found = _named(cwd, option, environ) or _recorded(cwd, environ)
+    if found is not None:
+        return found
+    workspace = os.path.realpath(cwd)
+    return StoreLocation(workspace, default_store(workspace, environ), "default")
+
+
+def record(location: StoreLocation, environ: Mapping[str, str]) -> None:
+    """Remember in the data folder which store the workspace uses; later commands find it by that.
+
+    Raises:
+        StoreIOError: the data folder cannot be written.
+    """
+    import json  # noqa: PLC0415 - only when a store is made
+
+    path = _record_path(location.workspace, environ)
+    text = json.dumps({"workspace": os.fsdecode(location.workspace), "store": os.fsdecode(location.store)})
+    temporary = path + b".%d.tmp" % os.getpid()
+    try:
+        os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
+        with open(temporary, "w", encoding="ascii") as file:
+            file.write(text + "\n")
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreIOError(
+            f"Cannot write {os.fsdecode(path)}: {error.strerror}",
+            hint="Set XDG_DATA_HOME to a folder that can be written, or keep using --store",
+        ) from error
+
+
+def recorded_workspaces(environ: Mapping[str, str]) -> list[StoreLocation]:
+    """Every workspace this user has recorded, by path. Unreadable records are left out."""
+    folder = os.path.join(data_folder(environ), b"workspaces")
+    try:
+        names = sorted(name for name in os.listdir(folder) if name.endswith(b".json"))
+    except OSError:
+        return []
+    found = [_read_record(os.path.join(folder, name)) for name in names]
+    return sorted((location for location in found if location), key=lambda location: location.workspace)
+
+
+def _named(cwd: bytes, option: str | None, environ: Mapping[str, str]) -> StoreLocation | None:
+    """The store that ``--store`` or the environment names, with the workspace it belongs to."""
+    text, source = (option, "--store") if option else (environ.get("CASREPLAY_STORE"), "CASREPLAY_STORE")
+    if not text:
+        return None
+    store = os.path.realpath(os.path.join(cwd, os.path.expanduser(os.fsencode(text))))
+    for folder in _upwards(os.path.realpath(cwd)):
+        known = _read_record(_record_path(folder, environ))
+        if known is not None and known.store == store:
+            return StoreLocation(folder, store, source)
+        if _configured_store(folder) == store:
+            return StoreLocation(folder, store, source)
+    return StoreLocation(os.path.realpath(cwd), store, source)
+
+
+def _recorded(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:
+    for folder in _upwards(os.path.realpath(cwd)):
+        configured = _configured_store(folder)
+        if configured is not None:
+            return StoreLocation(folder, configured, "casreplay.json")
+        known = _read_record(_record_path(folder, environ))
+        if known is not None:
+            return StoreLocation(folder, known.store, "recorded")
+        default = default_store(folder, environ)
+        if is_store(default):
+            return StoreLocation(folder, default, "default")
+    return None
+
+
+def _upwards(folder: bytes) -> Iterator[bytes]:
+    """``folder`` and every folder above it."""
+    while True:
+        yield folder
+        above = os.path.dirname(folder)
+        if above == folder:
+            return
+        folder = above
+
+
+def _configured_store(folder: bytes) -> bytes | None:
+    """The ``store`` key of the configuration in ``folder``; ``None`` without one. Relative to ``folder``."""
+    path = os.path.join(folder, CONFIG_NAME)
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(MAX_CONFIG_BYTES + 1)
+    except (FileNotFoundError, NotADirectoryError, IsADirectoryError):
+        return None
+    except OSError as error:
+        raise ConfigError(f"Cannot read {os.fsdecode(path)}: {error.strerror}") from error
+    if b'"store"' not in raw and b'"STORE"' not in raw:
+        return None
+    import json  # noqa: PLC0415 - only for a configuration that names a store
+
+    try:
+        value = json.loads(raw)
+    except ValueError as error:
+        raise ConfigError(
+            f"{os.fsdecode(path)} is not valid JSON: {error}",
+            hint="casreplay config check lists everything that is wrong with it",
+        ) from error
+    store = (value.get("store") or value.get("STORE")) if isinstance(value, dict) else None
+    if not isinstance(store, str) or not store:
+        return None
+    return os.path.realpath(os.path.join(folder, os.path.expanduser(os.fsencode(store))))
+
+
+def _key(workspace: bytes) -> bytes:
+    from casreplay.codec.hashing import blob_id  # noqa: PLC0415 - `--help` needs no hash
+
+    return blob_id(workspace).hex()[:16].encode("ascii")
+
+
+def _record_path(workspace: bytes, environ: Mapping[str, str]) -> bytes:
+    return os.path.join(data_folder(environ), b"workspaces", _key(workspace) + b".json")
+
+
+def _read_record(path: bytes) -> StoreLocation | None:
+    try:
+        with open(path, "rb") as file:
+            raw = file.read(1 << 16)
+    except OSError:
+        return None
+    import json  # noqa: PLC0415 - only when a record exists
+
+    try:
+        value = json.loads(raw)
+        return StoreLocation(os.fsencode(value["workspace"]), os.fsencode(value["store"]), "recorded")
+    except (ValueError, KeyError, TypeError):
+        return None
+
+
+def _nothing_found(cwd: bytes, environ: Mapping[str, str]) -> NoRepositoryError:
+    """The error for a folder without a store, with the commands that would help."""
+    shown = os.fsdecode(os.path.realpath(cwd))
+    hints = ["Type: casreplay init     (or casreplay commit, which makes the store and the first snapshot)"]
+    name = os.path.basename(os.path.realpath(cwd))
+    for other in recorded_workspaces(environ):
+        moved = not os.path.isdir(other.workspace) and os.path.basename(other.workspace) == name
+        if moved and is_store(other.store):
+            hints.append(
+                f"If this folder was moved here from {os.fsdecode(other.workspace)}: "
+                f"casreplay --store {_quoted(os.fsdecode(other.store))} init"
+            )
+    hints.append("If the store is elsewhere: casreplay --store PATH ...")
+    return NoRepositoryError(
+        f"No store belongs to {shown} or a folder above it", hint="\n".join(hints), folder=shown
+    )
+
+
+def _quoted(text: str) -> str:
+    from shlex import quote  # noqa: PLC0415 - only in hints
+
+    return quote(text)
