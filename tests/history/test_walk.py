@@ -99,6 +99,7 @@ def test_a_split_folder_is_joined_and_found_by_reading_one_leaf(objects):
 def test_entry_at_agrees_with_entries(objects):
     tree = walk.load_folder(objects, root_of(objects, WORKSPACE))
     assert [walk.entry_at(tree, i) for i in range(len(tree))] == list(tree.entries())
+    assert list(walk.entries(tree)) == list(tree.entries())
 
 
 def test_a_missing_folder_names_its_path(objects):

@@ -1,0 +1,224 @@
+"""Snapshot names: what people type, to one snapshot.
+
+Order of precedence, the first that fits wins:
+
+1. ``@`` is the newest snapshot; ``@{TIME}`` the newest at or before a time (a date alone
+   means the end of that day). A name that starts with ``@`` is never looked for among labels.
+2. All 64 digits of an id.
+3. A label or a tag, the whole text as it is; so a label ``v1~2`` can be named. Those set
+   later win over those given at commit time. On several snapshots: ambiguous.
+4. The first 4 or more hexadecimal digits of an id. On several snapshots: ambiguous.
+5. ``NAME~N``: N snapshots before ``NAME``, along what history still holds; ``~`` is ``~1``.
+
+Owns: that order and its errors. Reads a ``SnapshotLog``; labels set later arrive as an
+argument. Cost: ``@`` reads the log's end, a time or ``~N`` reads back to its place, a
+label or a prefix reads the whole log because only that shows that it is unique.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from datetime import tzinfo
+from itertools import islice
+from typing import Protocol
+
+from casreplay.clock import Clock
+from casreplay.errors import AmbiguousNameError, UnknownNameError
+from casreplay.history.times import format_time, parse_time
+from casreplay.model.ids import SnapshotId, is_hex_prefix, matches_prefix, short
+from casreplay.model.objects import Snapshot
+from casreplay.store.base import SnapshotLog
+
+__all__ = ["NameResolver", "NoNotes", "Notes"]
+
+MAX_CANDIDATES = 10
+MAX_SUGGESTIONS = 3
+
+
+class Notes(Protocol):
+    """Labels and tags as they are now: those of the commit, unless changed later."""
+
+    def label_of(self, snapshot: Snapshot) -> str:
+        """The label that counts."""
+
+    def tags_of(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """The tags that count."""
+
+
+class NoNotes:
+    """``Notes`` of a history in which nothing was changed after the commit."""
+
+    def label_of(self, snapshot: Snapshot) -> str:
+        """The label given at commit time."""
+        return snapshot.label
+
+    def tags_of(self, snapshot: Snapshot) -> tuple[str, ...]:
+        """The tags given at commit time."""
+        return snapshot.tags
+
+
+@dataclass(frozen=True, slots=True)
+class NameResolver:
+    """Turns names into snapshots of one history.
+
+    Attributes:
+        log: the history.
+        clock: the present, for ``2h ago``.
+        notes: labels and tags set later.
+        zone: zone of times without an offset; ``None`` for the system's own.
+    """
+
+    log: SnapshotLog
+    clock: Clock
+    notes: Notes
+    zone: tzinfo | None = None
+
+    def resolve(self, name: str) -> Snapshot:
+        """The one snapshot called ``name``.
+
+        Raises:
+            UnknownNameError: no snapshot fits; the hint holds names that come near.
+            AmbiguousNameError: several fit; ``fields['candidates']`` holds id, time in
+                nanoseconds and label of each, newest first.
+            UsageError: ``@{...}`` holds no time.
+        """
+        found = self._plain(name)
+        if found is not None:
+            return found
+        base, steps = split_steps(name)
+        if base == name:
+            raise self._unknown(name)
+        start = self._plain(base)
+        if start is None:
+            raise self._unknown(base)
+        return self._before(start, steps, name)
+
+    def _plain(self, name: str) -> Snapshot | None:
+        """Rules 1 to 4."""
+        if name == "@":
+            head = self.log.head()
+            if head is None:
+                raise UnknownNameError(
+                    "No snapshot has been taken yet", hint="Take one with: casreplay commit"
+                )
+            return head
+        if name.startswith("@{") and name.endswith("}"):
+            return self._at(name)
+        if len(name) == 64 and is_hex_prefix(name):
+            return self._by_id(name)
+        if not name or name.startswith("@"):
+            return None
+        named: list[Snapshot] = []
+        prefixed: list[Snapshot] = []
+        can_be_prefix = is_hex_prefix(name)
+        for snapshot in self.log.newest_first():
+            if self.notes.label_of(snapshot) == name or name in self.notes.tags_of(snapshot):
+                named.append(snapshot)
+            elif can_be_prefix and matches_prefix(snapshot.id, name):
+                prefixed.append(snapshot)
+        candidates = named or prefixed
+        if len(candidates) > 1:
+            raise self._ambiguous(name, candidates)
+        return candidates[0] if candidates else None
+
+    def _by_id(self, name: str) -> Snapshot | None:
+        try:
+            return self.log.get(SnapshotId(bytes.fromhex(name)))
+        except UnknownNameError:
+            return None
+
+    def _at(self, name: str) -> Snapshot:
+        limit_ns = parse_time(name[2:-1], now_ns=self.clock(), zone=self.zone, end=True)
+        oldest: Snapshot | None = None
+        for snapshot in self.log.newest_first():
+            if snapshot.time_ns <= limit_ns:
+                return snapshot
+            oldest = snapshot
+        hint = f"The oldest was taken at {format_time(oldest.time_ns, self.zone)}" if oldest else ""
+        raise UnknownNameError(f"No snapshot was taken at or before {name[2:-1]}", hint=hint, name=name)
+
+    def _before(self, start: Snapshot, steps: int, name: str) -> Snapshot:
+        older = _from(self.log.newest_first(), start)
+        found = next(islice(older, steps, None), None)
+        if found is None:
+            raise UnknownNameError(f"History does not reach back to {name}", name=name)
+        return found
+
+    def _ambiguous(self, name: str, candidates: list[Snapshot]) -> AmbiguousNameError:
+        shown = [
+            f"{short(s.id)}  {format_time(s.time_ns, self.zone)}  {self.notes.label_of(s)}".rstrip()
+            for s in candidates[:MAX_CANDIDATES]
+        ]
+        if len(candidates) > MAX_CANDIDATES:
+            shown.append(f"and {len(candidates) - MAX_CANDIDATES} more")
+        facts = [
+            {"id": s.id.hex(), "time_ns": s.time_ns, "label": self.notes.label_of(s)} for s in candidates
+        ]
+        return AmbiguousNameError(
+            f"{name!r} fits {len(candidates)} snapshots", hint="\n".join(shown), name=name, candidates=facts
+        )
+
+    def _unknown(self, name: str) -> UnknownNameError:
+        near = nearest(name, self._all_names())
+        hint = f"Did you mean {' or '.join(near)}?" if near else "casreplay log lists the snapshots"
+        return UnknownNameError(f"No snapshot is called {name!r}", hint=hint, name=name, near=near)
+
+    def _all_names(self) -> Iterator[str]:
+        for snapshot in self.log.newest_first():
+            label = self.notes.label_of(snapshot)
+            if label:
+                yield label
+            yield from self.notes.tags_of(snapshot)
+
+
+def _from(newest_first: Iterable[Snapshot], start: Snapshot) -> Iterator[Snapshot]:
+    """``start`` and everything older."""
+    snapshots = iter(newest_first)
+    for snapshot in snapshots:
+        if snapshot.id == start.id:
+            yield snapshot
+            break
+    yield from snapshots
+
+
+def split_steps(name: str) -> tuple[str, int]:
+    """``NAME~2~`` as (``NAME``, 3): the base and how far back from it; (name, 0) without steps."""
+    base, steps = name, 0
+    while True:
+        head, tilde, digits = base.rpartition("~")
+        if not (tilde and head and (digits == "" or (digits.isascii() and digits.isdigit()))):
+            return base, steps
+        base, steps = head, steps + (min(int(digits[:12]), 1 << 40) if digits else 1)
+
+
+def nearest(name: str, names: Iterable[str]) -> list[str]:
+    """At most three of ``names`` that ``name`` may have meant, the nearest first, each once.
+
+    A name comes near when it contains what was typed, whatever the case, or when a
+    third of the letters at most must be changed.
+    """
+    typed = name.lower()
+    scored: dict[str, int] = {}
+    for other in names:
+        if other in scored:
+            continue
+        lower = other.lower()
+        distance = 1 if typed and typed in lower else _distance(typed, lower, limit=(len(typed) + 2) // 3)
+        scored[other] = distance
+    best = sorted((distance, other) for other, distance in scored.items() if distance >= 0)
+    return [other for _, other in best[:MAX_SUGGESTIONS]]
+
+
+def _distance(a: str, b: str, limit: int) -> int:
+    """Edits from ``a`` to ``b``, or -1 when there are more than ``limit``."""
+    if abs(len(a) - len(b)) > limit:
+        return -1
+    row = list(range(len(b) + 1))
+    for i, x in enumerate(a, 1):
+        above, row[0] = row[0], i
+        for j, y in enumerate(b, 1):
+            above, row[j] = row[j], min(row[j] + 1, row[j - 1] + 1, above + (x != y))
+        if min(row) > limit:
+            return -1
+    return row[-1] if row[-1] <= limit else -1
