@@ -16,10 +16,10 @@ Order invariants that every implementation obeys (``docs/format.md``, section "O
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
-from typing import Protocol
+from typing import Protocol, Self
 
 from casreplay.model.ids import BlobId, ObjectId, SnapshotId, TreeId
 from casreplay.model.objects import Snapshot
@@ -158,3 +158,26 @@ class SnapshotLog(Protocol):
 
     def __len__(self) -> int:
         """Number of live snapshots."""
+
+
+class WorkerWriter(ObjectWriter, Protocol):
+    """A writer whose records another process will index; a context manager that ends its lease."""
+
+    def __enter__(self) -> Self:
+        """The writer itself."""
+
+    def __exit__(self, *exc_info: object) -> None:
+        """Release the lease; what was not synced does not count."""
+
+    def export_entries(self) -> bytes:
+        """After ``sync``: what ``ForkingStore.adopt`` in the parent needs to find the records."""
+
+
+class ForkingStore(ObjectReader, Protocol):
+    """A store whose writers may be opened in forked workers."""
+
+    def writer(self, *, claim: Callable[[bytes], bool] | None = None) -> WorkerWriter:
+        """A new writer with its own segment and lease; ``claim`` says whether this one stores an id."""
+
+    def adopt(self, entries: bytes) -> None:
+        """Index the records that a worker's writer made durable."""

@@ -16,7 +16,7 @@ from __future__ import annotations
 import os
 import stat
 from array import array
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
@@ -32,10 +32,6 @@ PENDING_PER_WORKER = 16
 _OPEN_FOLDER = (
     os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 )
-
-EnterRule = Callable[[bytes, Sequence[bytes]], Iterable[bytes]]
-"""``(folder path, names of its sub-folders) -> names to enter``."""
-
 
 @dataclass(frozen=True, slots=True)
 class Listing:
@@ -55,11 +51,24 @@ class Listing:
         """The entry names, in listing order."""
         return self.names.split(b"/") if self.names else []
 
+    def folders(self) -> Iterator[tuple[int, bytes]]:
+        """Position and name of every sub-folder that is not a mount point."""
+        modes = self.rows()[::COLUMNS]
+        if not any(mode & 0o170000 == stat.S_IFDIR for mode in modes):
+            return
+        for i, (name, mode) in enumerate(zip(self.split_names(), modes, strict=True)):
+            if mode & 0o170000 == stat.S_IFDIR and i not in self.mounts:
+                yield i, name
+
     def rows(self) -> array[int]:
         """All stat columns as one flat array: row i starts at ``COLUMNS * i``."""
         columns = array("q")
         columns.frombytes(self.stats)
         return columns
+
+
+EnterRule = Callable[[bytes, Listing], Iterable[bytes]]
+"""``(folder path, its listing) -> names of the sub-folders to enter``; never a mount point."""
 
 
 def open_folder(root_fd: int, path: bytes) -> int:
@@ -201,16 +210,8 @@ def _descend_all(
 
 
 def _sub_folders(path: bytes, listing: Listing, enter: EnterRule) -> list[bytes]:
-    modes = listing.rows()[::COLUMNS]
-    names = [
-        name
-        for i, (name, mode) in enumerate(zip(listing.split_names(), modes, strict=True))
-        if mode & 0o170000 == stat.S_IFDIR and i not in listing.mounts
-    ]
-    if not names:
-        return []
     prefix = path + b"/" if path else b""
-    return [prefix + name for name in enter(path, names)]
+    return [prefix + name for name in enter(path, listing)]
 
 
 Known = Callable[[int], tuple[bytes, bytes]]

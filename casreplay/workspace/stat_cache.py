@@ -136,6 +136,10 @@ class StatCache:
             counters=tuple(self._counters[k * i : k * i + k]),
         )
 
+    def tree_id(self, i: int) -> bytes:
+        """The tree id of folder ``i``."""
+        return self._data[self._tree_ids_at + 32 * i : self._tree_ids_at + 32 * i + 32]
+
     def totals(self) -> Coverage:
         """Coverage of the whole workspace as of this cache."""
         k = len(COUNTERS)
