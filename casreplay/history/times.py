@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from casreplay.errors import UsageError
 
-__all__ = ["format_time", "parse_duration", "parse_time"]
+__all__ = ["format_time", "local_time", "parse_duration", "parse_time"]
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -38,6 +38,8 @@ _CLOCK_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?$")
 _TIME_HINT = "Try '2026-11-20', '2026-11-20 10:00', '10:00', 'yesterday' or '2h ago'"
 _DURATION_HINT = "Try '90s', '30m', '2h', '1d12h', '3 weeks', '6 months' or '1y'"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
+_FIRST_US = (datetime(2, 1, 1, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
+_LAST_US = (datetime(9998, 12, 31, tzinfo=UTC) - EPOCH) // timedelta(microseconds=1)
 
 
 def parse_duration(text: str) -> int:
@@ -82,7 +84,7 @@ def parse_time(text: str, *, now_ns: int, zone: tzinfo | None, end: bool = False
     if lower.endswith(" ago"):
         return now_ns - parse_duration(words[:-4])
     try:
-        today = _local(now_ns, zone).date()
+        today = local_time(now_ns, zone).date()
         day = {"today": today, "yesterday": today - timedelta(days=1)}.get(lower) or _date(words)
         if day is not None:
             if not end:
@@ -101,8 +103,10 @@ def _date(text: str) -> date | None:
     return date.fromisoformat(text) if len(text) == 10 else None
 
 
-def _local(at_ns: int, zone: tzinfo | None) -> datetime:
-    return (EPOCH + timedelta(microseconds=at_ns // 1000)).astimezone(zone)
+def local_time(at_ns: int, zone: tzinfo | None) -> datetime:
+    """``at_ns`` in ``zone``, to the microsecond; beyond the years 2 to 9998 the nearest of them."""
+    at_us = min(max(at_ns // 1000, _FIRST_US), _LAST_US)
+    return (EPOCH + timedelta(microseconds=at_us)).astimezone(zone)
 
 
 def _ns(moment: datetime, zone: tzinfo | None) -> int:
@@ -113,8 +117,5 @@ def _ns(moment: datetime, zone: tzinfo | None) -> int:
 
 
 def format_time(at_ns: int, zone: tzinfo | None) -> str:
-    """``2026-11-20 10:00:05`` in ``zone`` (``None``: the system's own); far-off times as seconds."""
-    try:
-        return _local(at_ns, zone).strftime("%Y-%m-%d %H:%M:%S")
-    except (OverflowError, ValueError, OSError):
-        return f"{at_ns // SECOND_NS} s after 1970"
+    """``2026-11-20 10:00:05`` in ``zone`` (``None``: the system's own)."""
+    return local_time(at_ns, zone).isoformat(" ", "seconds")[:19]
