@@ -123,8 +123,7 @@ def parse_line(line: bytes, rank: int = 0) -> Pattern | None:
     if not body:
         return None
     anchored = b"/" in body
-    parts = body.removeprefix(b"/").split(b"/")
-    segments = [_segment(part, in_path=anchored) for part in parts]
+    segments = [_segment(part, in_path=anchored) for part in _split(body.removeprefix(b"/"))]
     if not anchored:
         segments.insert(0, _DEEP)
     text = line.decode("utf-8", "backslashreplace")
@@ -138,6 +137,23 @@ def _trim_trailing_spaces(line: bytes) -> bytes:
     if backslashes % 2 and kept < len(line):
         kept += 1
     return line[:kept]
+
+
+def _split(body: bytes) -> list[bytes]:
+    r"""``body`` cut at its slashes; one inside brackets is a member of them, ``\/`` is a plain slash."""
+    parts = []
+    start = i = 0
+    while i < len(body):
+        char = body[i]
+        i += 1
+        if char == ord("["):
+            i = _bracket(body, i)[1]
+        elif char == ord("\\") and body[i : i + 1] != b"/":
+            i += 1
+        elif char in b"/\\":
+            parts.append(body[start : i - 1])
+            i = start = i + (char == ord("\\"))
+    return [*parts, body[start:]]
 
 
 def _merged(segments: Iterable[Segment]) -> list[Segment]:
