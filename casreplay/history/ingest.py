@@ -81,7 +81,8 @@ def ingest(
     files, size = sum(len(items) for _, items in parts_source), sum(weights)
     monitor.stage("reading", size, "B")
     job = _Job(root, SharedIds(files), monitor)
-    share = workers.count() if files >= PARALLEL_FILES or size >= PARALLEL_BYTES else 1
+    is_big = files >= PARALLEL_FILES or size >= PARALLEL_BYTES
+    share = workers.count() if is_big and store.can_fork else 1
     ranges = workers.split_by_weight(weights, share)
     calls: list[Callable[[], Result]] = [
         partial(_own_share, job, parts_source[ranges[0].start : ranges[0].stop], writer)

@@ -150,6 +150,9 @@ class SnapshotLog(Protocol):
     def head(self) -> Snapshot | None:
         """The newest snapshot that was not removed; reads the file's end only."""
 
+    def next_sequence(self) -> int:
+        """The sequence number the next snapshot gets: one more than the highest ever given, from 1."""
+
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """One live snapshot; raises ``UnknownNameError``."""
 
@@ -179,5 +182,31 @@ class ForkingStore(ObjectReader, Protocol):
     def writer(self, *, claim: Callable[[bytes], bool] | None = None) -> WorkerWriter:
         """A new writer with its own segment and lease; ``claim`` says whether this one stores an id."""
 
+    @property
+    def can_fork(self) -> bool:
+        """Whether forked workers may open writers; ``False`` for stores that live in one process's memory."""
+
     def adopt(self, entries: bytes) -> None:
         """Index the records that a worker's writer made durable."""
+
+
+class CommitStore(ForkingStore, Protocol):
+    """What a commit needs of a store beyond objects."""
+
+    @property
+    def id(self) -> bytes:
+        """Random bytes made with the store; caches are bound to them."""
+
+    @property
+    def log(self) -> SnapshotLog:
+        """The snapshot log."""
+
+    @property
+    def adopted_bytes(self) -> int:
+        """Bytes that adopted workers appended to segments since the store was opened."""
+
+    def read_cache(self, name: str) -> bytes | None:
+        """A rebuildable cache file's bytes, or ``None``; never believed without a check of its header."""
+
+    def write_cache(self, name: str, pieces: Iterable[bytes]) -> None:
+        """Replace a cache file atomically; not synced, because losing it loses nothing."""

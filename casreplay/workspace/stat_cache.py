@@ -19,7 +19,7 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, fields
 from itertools import accumulate, pairwise
 
@@ -104,10 +104,10 @@ class StatCache:
             raise ValueError("A stat cache is cut short")
 
     def _column(self, at: int, n: int) -> tuple[array[int], int]:
+        if len(self._data) < at + 8 * n:
+            raise ValueError("A stat cache is cut short")
         column = array("q")
         column.frombytes(self._data[at : at + 8 * n])
-        if len(column) != n:
-            raise ValueError("A stat cache is cut short")
         return column, at + 8 * n
 
     def __len__(self) -> int:
@@ -140,10 +140,14 @@ class StatCache:
         """The tree id of folder ``i``."""
         return self._data[self._tree_ids_at + 32 * i : self._tree_ids_at + 32 * i + 32]
 
-    def totals(self) -> Coverage:
-        """Coverage of the whole workspace as of this cache."""
+    def totals_without(self, left_out: Collection[int]) -> list[int]:
+        """The sums of all counters, in the order of ``COUNTERS``, over all folders but those."""
         k = len(COUNTERS)
-        return Coverage(**{name: sum(self._counters[j::k]) for j, name in enumerate(COUNTERS)})
+        totals = [sum(self._counters[j::k]) for j in range(k)]
+        for i in left_out:
+            for j in range(k):
+                totals[j] -= self._counters[k * i + j]
+        return totals
 
     def copy_range(self, part: range, out: _Columns) -> None:
         """Append the folders of ``part`` to the columns of another cache, as slices."""

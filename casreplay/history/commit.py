@@ -1,0 +1,327 @@
+"""One commit: scan, read, build, make durable, record.
+
+Owns the order of these steps. The decisions are elsewhere (``history.scan``,
+``history.treebuild``); so is every write (``store``). The order is the store's
+invariant: contents and trees are durable before the log record that names them, and the
+log record is the one commit point. What fails before it leaves the history as it was;
+objects already written are unreferenced and reclaimed by ``gc``.
+"""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field, replace
+from types import MappingProxyType
+
+from casreplay.clock import Clock, monotonic_ns, system_clock
+from casreplay.codec import hashing
+from casreplay.codec.manifest import encode_snapshot
+from casreplay.errors import LockedError
+from casreplay.history.ingest import ingest
+from casreplay.history.scan import Scan, ScanOptions, scan
+from casreplay.history.treebuild import Built, build
+from casreplay.model.changes import ChangeCounts
+from casreplay.model.ids import ObjectId, SnapshotId, TreeId
+from casreplay.model.monitor import SILENT, Monitor
+from casreplay.model.objects import Coverage, GitState, Snapshot
+from casreplay.store.base import CommitStore, WorkerWriter
+from casreplay.workspace.ignore import IgnoreRules
+from casreplay.workspace.stat_cache import COUNTERS, CacheHeader, Part, StatCache, encode
+
+__all__ = ["CommitOptions", "CommitResult", "Committer"]
+
+CACHE_NAME = "stat"
+APPEND_ATTEMPTS = 20
+BUFFER_BYTES = 32 << 20
+"""Trees of a commit that may turn out to change nothing are held back up to this size."""
+
+
+@dataclass(frozen=True, slots=True)
+class CommitOptions:
+    """What a snapshot says about itself and how it is taken.
+
+    Attributes:
+        label, tags, session, agent, author, host: recorded under the hash chain.
+        extra: further text facts to record.
+        full: read every file again instead of trusting the stat cache.
+        max_file_bytes: larger files get an entry without content; 0: no limit.
+        time_ns: the snapshot's time; ``None``: the clock's.
+    """
+
+    label: str = ""
+    tags: tuple[str, ...] = ()
+    session: str = ""
+    agent: str = ""
+    author: str = ""
+    host: str = ""
+    extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
+    full: bool = False
+    max_file_bytes: int = 0
+    time_ns: int | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class CommitResult:
+    """What a commit did.
+
+    Attributes:
+        snapshot: the snapshot recorded, or the head when nothing was.
+        recorded: whether a new snapshot exists.
+        changes: counts against the parent.
+        stored_bytes: bytes added to segments.
+        elapsed_ns: wall time.
+        coverage: of this scan, also when nothing was recorded.
+    """
+
+    snapshot: Snapshot
+    recorded: bool
+    changes: ChangeCounts
+    stored_bytes: int
+    elapsed_ns: int
+    coverage: Coverage
+
+
+@dataclass(frozen=True, slots=True)
+class _Seen:
+    """What the workspace holds now: trees, coverage, and what it takes to write the next cache."""
+
+    scan: Scan
+    built: Built
+    coverage: Coverage
+    start_ns: int
+
+
+Count = Callable[[Snapshot | None, Snapshot], ChangeCounts]
+"""Counts changes between the parent and a new snapshot."""
+
+
+class Committer:
+    """Takes snapshots of one workspace into one store.
+
+    Args:
+        store: the store.
+        root: the workspace, an absolute path.
+        rules: what to leave out.
+        clock: the time of snapshots.
+        git: reads the state of a git workspace; called once for each commit.
+    """
+
+    def __init__(
+        self,
+        store: CommitStore,
+        root: bytes,
+        rules: IgnoreRules,
+        *,
+        clock: Clock = system_clock,
+        git: Callable[[bytes], GitState | None] = lambda _: None,
+    ) -> None:
+        self._store = store
+        self._root = root
+        self._rules = rules
+        self._clock = clock
+        self._git = git
+
+    def commit(self, options: CommitOptions, count: Count, monitor: Monitor = SILENT) -> CommitResult:
+        """Record the workspace as it is now.
+
+        Nothing is recorded when the content equals the head's and neither a label nor a
+        tag was given. Durable when this returns.
+
+        Raises:
+            CasreplayError: the workspace cannot be listed, or the store failed; the
+                history is as it was.
+        """
+        started = monotonic_ns()
+        head = self._store.log.head()
+        with _no_collector(), self._store.writer() as writer:
+            pending = _Trees(writer, hold=head is not None)
+            seen, worker_segments = self._look(options, head, writer, monitor, pending)
+            wanted = bool(options.label or options.tags)
+            if head is not None and head.tree == seen.built.content and not wanted:
+                if seen.scan.works:
+                    self._save_cache(head.root, seen)
+                elapsed = monotonic_ns() - started
+                return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
+            pending.flush()
+            monitor.stage("saving")
+            segments = (*worker_segments, *writer.sync())
+            stored = writer.stored_bytes + self._store.adopted_bytes
+            snapshot = self._append(self._describe(options, seen), segments)
+        parent = self._store.log.get(snapshot.parent) if snapshot.parent else None
+        self._save_cache(snapshot.root, seen)
+        changes = count(parent, snapshot)
+        return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
+
+    def look(self, writer: WorkerWriter, monitor: Monitor = SILENT) -> tuple[TreeId, Coverage]:
+        """The workspace's tree as it is now, put through ``writer`` without recording a snapshot.
+
+        For ``status`` and ``diff`` against the folder: ``writer`` may be one that keeps
+        everything in memory.
+        """
+        with _no_collector():
+            trees = _Trees(writer, hold=False)
+            seen, _ = self._look(CommitOptions(), self._store.log.head(), writer, monitor, trees)
+        return seen.built.root, seen.coverage
+
+    def _look(
+        self,
+        options: CommitOptions,
+        head: Snapshot | None,
+        writer: WorkerWriter,
+        monitor: Monitor,
+        trees: _Trees,
+    ) -> tuple[_Seen, tuple[tuple[int, int], ...]]:
+        start_ns = self._clock()
+        monitor.stage("listing")
+        cache = self._load_cache(head)
+        rules = self._rules.fingerprint()
+        scan_options = ScanOptions(self._root, self._rules, options.max_file_bytes, options.full, start_ns)
+        found = scan(scan_options, cache, rules_match=cache is not None and cache.header.rules == rules)
+        segments = ingest(self._root, list(found.works.values()), self._store, writer, monitor)
+        monitor.stage("trees", len(found.works), "folders")
+        built = build(found, start_ns, trees.put) if found.works or cache is None else _as_cached(cache)
+        return _Seen(found, built, _coverage(found, built), start_ns), segments
+
+    def _describe(self, options: CommitOptions, seen: _Seen) -> Snapshot:
+        return Snapshot(
+            id=SnapshotId(b""),
+            sequence=0,
+            time_ns=self._clock() if options.time_ns is None else options.time_ns,
+            parent=None,
+            root=seen.built.root,
+            tree=seen.built.content,
+            label=options.label,
+            tags=options.tags,
+            session=options.session,
+            agent=options.agent,
+            author=options.author,
+            host=options.host,
+            coverage=seen.coverage,
+            git=self._git(self._root),
+            extra=options.extra,
+        )
+
+    def _append(self, draft: Snapshot, segments: tuple[tuple[int, int], ...]) -> Snapshot:
+        """Append ``draft`` after whatever is the head now; another writer may win a few times."""
+        for _ in range(APPEND_ATTEMPTS):
+            head = self._store.log.head()
+            snapshot = replace(
+                draft,
+                sequence=self._store.log.next_sequence(),
+                parent=head.id if head else None,
+            )
+            snapshot = replace(snapshot, id=hashing.snapshot_id(encode_snapshot(snapshot)))
+            try:
+                self._store.log.append(snapshot, segments, snapshot.parent)
+            except LockedError:
+                continue
+            return snapshot
+        raise LockedError(
+            "Other writers kept committing to this store",
+            hint="Run the command again; if it recurs, give each workspace a store of its own",
+        )
+
+    def _binding(self) -> bytes:
+        return hashing.blob_id(self._store.id + b"\0" + self._root)
+
+    def _load_cache(self, head: Snapshot | None) -> StatCache | None:
+        data = self._store.read_cache(CACHE_NAME) if head is not None else None
+        if data is None:
+            return None
+        try:
+            cache = StatCache(data)
+        except ValueError:
+            return None
+        usable = (
+            head is not None and cache.header.root == head.root and cache.header.binding == self._binding()
+        )
+        return cache if usable else None
+
+    def _save_cache(self, root: bytes, seen: _Seen) -> None:
+        header = CacheHeader(root, self._rules.fingerprint(), self._binding(), seen.start_ns)
+        cache = seen.scan.cache
+        self._store.write_cache(CACHE_NAME, encode(header, _parts(seen.scan, seen.built), cache))
+
+
+class _Trees:
+    """Holds trees back until it is known that the commit records something."""
+
+    def __init__(self, writer: WorkerWriter, *, hold: bool) -> None:
+        self._writer = writer
+        self._held: list[tuple[TreeId, bytes, bytes]] | None = [] if hold else None
+        self._bytes = 0
+
+    def put(self, tree_id: TreeId, canonical: bytes, old: bytes) -> None:
+        if self._held is None:
+            self._store(tree_id, canonical, old)
+            return
+        self._held.append((tree_id, canonical, old))
+        self._bytes += len(canonical)
+        if self._bytes > BUFFER_BYTES:
+            self.flush()
+
+    def flush(self) -> None:
+        """Store what was held back, and hold nothing back from now on."""
+        held, self._held = self._held, None
+        for tree_id, canonical, old in held or ():
+            self._store(tree_id, canonical, old)
+
+    def _store(self, tree_id: TreeId, canonical: bytes, old: bytes) -> None:
+        base = TreeId(ObjectId(old)) if any(old) and old != tree_id else None
+        self._writer.put_tree(tree_id, canonical, base)
+
+
+@contextmanager
+def _no_collector() -> Iterator[None]:
+    """No garbage collection while millions of short-lived values come and go without cycles."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        yield
+    finally:
+        if was_on:
+            gc.enable()
+
+
+def _as_cached(cache: StatCache) -> Built:
+    root = cache.record(0)
+    return Built(TreeId(root.tree_id), root.content_id, {})  # type: ignore[arg-type]
+
+
+def _coverage(found: Scan, built: Built) -> Coverage:
+    """The cache's totals, less the folders that were built again or went, plus what they are now."""
+    if found.cache is None:
+        totals = [0] * len(COUNTERS)
+    else:
+        replaced = _replaced(found, built)
+        totals = list(found.cache.totals_without(replaced))
+    for record in built.records.values():
+        for j, value in enumerate(record.counters):
+            totals[j] += value
+    return Coverage(**dict(zip(COUNTERS, totals, strict=True)))
+
+
+def _replaced(found: Scan, built: Built) -> set[int]:
+    assert found.cache is not None
+    if not built.records:
+        return set(found.removed)
+    return set(found.removed) | {i for i, path in enumerate(found.cache.paths) if path in built.records}
+
+
+def _parts(found: Scan, built: Built) -> Iterator[Part]:
+    """The next cache: runs of untouched folders in their old order, changed ones in place, new ones last."""
+    left = dict(built.records)
+    start = 0
+    if found.cache is not None:
+        for i in sorted(_replaced(found, built)):
+            if start < i:
+                yield range(start, i)
+            start = i + 1
+            path = found.cache.paths[i]
+            if path in left:
+                yield path, left.pop(path)
+        if start < len(found.cache):
+            yield range(start, len(found.cache))
+    yield from left.items()

@@ -1,0 +1,143 @@
+"""Listing folders: what is seen, what is skipped, and that equal folders are told apart from changed ones."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from casreplay.workspace import scanner
+from casreplay.workspace.scanner import COLUMNS
+
+
+def _everything(_path, listing):
+    return [name for _, name in listing.folders()]
+
+
+def _tree(root):
+    listings, failed = scanner.list_tree(os.fsencode(root), b"", _everything)
+    return listings, failed
+
+
+@pytest.fixture
+def workspace(tmp_path):
+    for path in ("a/b/c", "d", "e/f"):
+        (tmp_path / path).mkdir(parents=True)
+    for path in ("top", "a/one", "a/b/two", "a/b/c/three", "d/four"):
+        (tmp_path / path).write_bytes(path.encode())
+    return tmp_path
+
+
+def test_every_folder_is_listed_once(workspace):
+    listings, failed = _tree(workspace)
+    assert sorted(listings) == [b"", b"a", b"a/b", b"a/b/c", b"d", b"e", b"e/f"]
+    assert not failed
+    assert sorted(listings[b"a"].split_names()) == [b"b", b"one"]
+
+
+def test_rows_are_the_stats_of_the_entries(workspace):
+    listing = _tree(workspace)[0][b"d"]
+    s = os.stat(workspace / "d/four")
+    assert listing.rows().tolist() == [s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino]
+
+
+def test_many_folders_are_divided_and_none_is_lost(tmp_path):
+    for i in range(150):
+        (tmp_path / f"{i % 7}" / f"{i % 13}" / f"{i}").mkdir(parents=True)
+        (tmp_path / f"{i % 7}" / f"{i % 13}" / f"{i}" / "file").write_bytes(b"")
+    expected = {os.fsencode(os.path.relpath(base, tmp_path)) for base, _, _ in os.walk(tmp_path)}
+    assert {path or b"." for path in _tree(tmp_path)[0]} == expected
+
+
+def test_links_to_folders_are_not_entered(workspace, tmp_path_factory):
+    outside = tmp_path_factory.mktemp("outside")
+    (outside / "x").write_bytes(b"")
+    os.symlink(outside, workspace / "link")
+    os.symlink("..", workspace / "a/loop")
+    listings, failed = _tree(workspace)
+    assert b"link" not in listings
+    assert b"a/loop" not in listings
+    assert not failed
+
+
+def test_the_rule_decides_what_is_entered(workspace):
+    listings, _ = scanner.list_tree(os.fsencode(workspace), b"", lambda path, _: [b"a"] if not path else [])
+    assert sorted(listings) == [b"", b"a"]
+
+
+def test_a_folder_that_cannot_be_listed_is_reported(workspace):
+    listings, failed = scanner.list_tree(
+        os.fsencode(workspace), b"", lambda path, listing: [*_everything(path, listing), b"not there"]
+    )
+    assert b"not there" in failed
+    assert b"not there" not in listings
+
+
+def test_names_that_are_not_utf8_survive(tmp_path):
+    os.mkdir(os.fsencode(tmp_path) + b"/\xff\xfe")
+    with open(os.fsencode(tmp_path) + b"/\xff\xfe/line\nbreak", "wb"):
+        pass
+    assert _tree(tmp_path)[0][b"\xff\xfe"].split_names() == [b"line\nbreak"]
+
+
+def test_opening_a_folder_refuses_links_on_the_way(workspace):
+    os.symlink("a", workspace / "alias")
+    root_fd = os.open(workspace, os.O_RDONLY)
+    try:
+        with pytest.raises(OSError, match="Not a directory|symbolic links"):
+            scanner.open_folder(root_fd, b"alias/b")
+        os.close(scanner.open_folder(root_fd, b"a/b"))
+    finally:
+        os.close(root_fd)
+
+
+class TestChangedListings:
+    @pytest.fixture
+    def known(self, workspace):
+        listings, _ = _tree(workspace)
+        paths = list(listings)
+
+        def changed():
+            found = scanner.changed_listings(
+                os.fsencode(workspace),
+                paths,
+                [len(listings[p].rows()) // COLUMNS for p in paths],
+                lambda i: (listings[paths[i]].names, listings[paths[i]].stats),
+            )
+            return {paths[i]: listing for i, listing in found.items()}
+
+        return workspace, changed
+
+    def test_nothing_changed_is_nothing(self, known):
+        assert known[1]() == {}
+
+    def test_a_rewritten_file_shows_in_its_folder_only(self, known):
+        workspace, changed = known
+        (workspace / "a/b/two").write_bytes(b"longer than before")
+        assert list(changed()) == [b"a/b"]
+
+    def test_a_new_file_changes_its_folder_and_the_row_above(self, known):
+        workspace, changed = known
+        (workspace / "d/new").write_bytes(b"")
+        assert sorted(changed()) == [b"", b"d"]
+
+    def test_same_size_and_restored_mtime_still_shows_by_ctime(self, known):
+        workspace, changed = known
+        s = os.stat(workspace / "d/four")
+        (workspace / "d/four").write_bytes(b"FOUR" + b"!" * (s.st_size - 4))
+        os.utime(workspace / "d/four", ns=(s.st_atime_ns, s.st_mtime_ns))
+        assert list(changed()) == [b"d"]
+
+    def test_a_removed_folder_can_no_longer_be_listed(self, known):
+        workspace, changed = known
+        os.rename(workspace / "e", workspace / "moved")
+        found = changed()
+        assert found[b"e"] is None
+        assert found[b"e/f"] is None
+
+    def test_a_folder_replaced_by_a_link_is_not_followed(self, known, tmp_path_factory):
+        workspace, changed = known
+        outside = tmp_path_factory.mktemp("outside")
+        os.rename(workspace / "d", workspace / "old")
+        os.symlink(outside, workspace / "d")
+        assert changed()[b"d"] is None

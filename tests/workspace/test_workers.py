@@ -1,0 +1,85 @@
+"""Forked workers: results in order, errors carried over, no child left behind."""
+
+from __future__ import annotations
+
+import os
+
+import pytest
+
+from casreplay.errors import CorruptError
+from casreplay.workspace import workers
+
+needs_fork = pytest.mark.skipif(not workers.can_fork(), reason="forking is not possible in this process")
+
+
+def _raise(error: Exception) -> None:
+    raise error
+
+
+def test_results_come_in_the_order_of_the_jobs():
+    assert workers.run([lambda i=i: [i, bytes([i])] for i in range(5)]) == [[i, bytes([i])] for i in range(5)]
+
+
+@needs_fork
+def test_all_but_the_first_job_run_in_other_processes():
+    pids = workers.run([os.getpid, os.getpid, os.getpid])
+    assert pids[0] == os.getpid()
+    assert len(set(pids)) == 3
+
+
+def test_an_error_of_a_worker_is_raised_with_its_type_and_hint():
+    with pytest.raises(CorruptError, match="Broken") as caught:
+        workers.run([lambda: 1, lambda: _raise(CorruptError("Broken", hint="Run fsck"))])
+    assert caught.value.hint == "Run fsck"
+
+
+def test_an_operating_system_error_keeps_its_number():
+    with pytest.raises(OSError, match="disk") as caught:
+        workers.run([lambda: 1, lambda: _raise(OSError(28, "disk"))])
+    assert caught.value.errno == 28
+
+
+@needs_fork
+def test_a_worker_that_dies_is_reported_and_reaped():
+    with pytest.raises(Exception, match="died"):
+        workers.run([lambda: 1, lambda: os._exit(7)])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@needs_fork
+def test_a_failing_first_job_leaves_no_child(tmp_path):
+    started = tmp_path / "started"
+
+    def hang() -> None:
+        started.write_bytes(b"")
+        while True:
+            pass
+
+    def fail() -> None:
+        while not started.exists():
+            pass
+        raise CorruptError("Broken")
+
+    with pytest.raises(CorruptError):
+        workers.run([fail, hang])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
+
+
+@pytest.mark.parametrize("parts", [1, 2, 3, 8])
+@pytest.mark.parametrize("weights", [[], [5], [1, 1, 1, 1], [1000, 1, 1, 1], [0, 0, 0], [1, 1, 1000]])
+def test_ranges_cover_everything_once_in_order(weights, parts):
+    ranges = workers.split_by_weight(weights, parts)
+    assert [i for part in ranges for i in part] == list(range(len(weights)))
+    assert len(ranges) <= max(1, parts)
+
+
+def test_ranges_of_equal_weights_are_about_equal():
+    ranges = workers.split_by_weight([10] * 1000, 2)
+    assert [len(part) for part in ranges] == [500, 500]
+
+
+def test_dealing_loses_nothing():
+    assert sorted(i for hand in workers.deal(list(range(7)), 3) for i in hand) == list(range(7))
+    assert workers.deal([1], 4) == [[1]]
