@@ -188,7 +188,7 @@ def test_streaming_refuses_what_is_no_regular_file(folder, tmp_path):
         server.bind(str(path / "s"))
         os.mkdir(path / "d")
         for name in (b"d", b"s"):
-            with pytest.raises(OSError, match="No regular file|No such device"):
+            with pytest.raises(OSError, match=r"No regular file|No such device"):
                 capture.FileStream(fd, name)
 
 
