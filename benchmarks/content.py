@@ -2,8 +2,8 @@
 
 Owns: bytes from a seed. Does not own: where files lie (`workspaces.py`), the words (`vocabulary.toml`).
 
-Every maker takes a `random.Random` and a size, and gives exactly that many bytes. Ratios were set beside trees
-of installed software (zstd level 3, each file alone / grouped by 512 KiB): Python 0.26 / 0.23, JavaScript
+Every maker takes a `random.Random` and a size, and gives exactly that many bytes. Ratios were set beside
+trees of installed software (zstd level 3, each alone / grouped by 512 KiB): Python 0.26 / 0.23, JavaScript
 0.30 / 0.22, notes 0.35 / 0.23, shared objects 0.31 / 0.31, service logs 0.1 to 0.2; pictures do not shrink.
 """
 
@@ -96,10 +96,12 @@ def log_lines(rng, size, first_second=0):
         bits = rng.getrandbits(64)
         a, b, c = tools[bits % 24], tools[bits // 24 % 24], tools[bits // 576 % 24]
         level = "INFO" if bits % 16 else "WARNING"
+        end = "ok" if bits % 16 else "retry"
+        day, hour, minute = 1 + second // 86400 % 28, second // 3600 % 24, second // 60 % 60
         line = (
-            f"2026-05-{1 + second // 86400 % 28:02d}T{second // 3600 % 24:02d}:{second // 60 % 60:02d}"
-            f":{second % 60:02d}.{bits % 1000:03d}Z {level} agent.{a} call={bits >> 32:08x} tool={b} path=src/{a}/{c}.py "
-            f"status={'ok' if bits % 16 else 'retry'} ms={bits % 9973}\n"
+            f"2026-05-{day:02d}T{hour:02d}:{minute:02d}:{second % 60:02d}.{bits % 1000:03d}Z {level}"
+            f" agent.{a} call={bits >> 32:08x} tool={b} path=src/{a}/{c}.py status={end} "
+            f"ms={bits % 9973}\n"
         )
         if bits % 211 == 0:
             line += TRACE.format(

@@ -1,0 +1,121 @@
+"""Run casreplay beside git, restic and borg on one generated workspace.
+
+    python benchmarks/run.py small --peers casreplay,git,git-tuned,restic,borg --repeats 3 --work DIR
+    python benchmarks/run.py small --history 200 --work DIR --update-docs
+    python benchmarks/run.py large --work DIR --update-docs
+
+Writes benchmarks/results/NAME.json and, with --update-docs, the tables of docs/benchmarks.md. Tools that are
+not installed are left out with a line that says so. Put --work on a quiet disk; the large profile needs about
+10 GB for each repeat, since nothing is deleted before the end.
+"""
+
+import argparse
+import os
+import platform
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+
+import tables
+from peers import PEERS, Casreplay
+from scenario import Bench
+from workspaces import PROFILES
+
+
+def file_system(folder):
+    """Kind of file system and whether it keeps a journal, as far as the system tells."""
+    done = subprocess.run(
+        ["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", str(folder)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    if done.returncode:
+        return "unknown"
+    kind, source = done.stdout.split()[:2]
+    if kind != "ext4":
+        return kind
+    journals = os.listdir("/proc/fs/jbd2") if os.path.isdir("/proc/fs/jbd2") else []
+    kept = any(name.startswith(os.path.basename(source)) for name in journals)
+    return f"ext4 {'with' if kept else 'without'} a journal"
+
+
+def meta(args):
+    spec = PROFILES[args.profile]
+    return {
+        "workspace": f"{args.profile}: {spec}",
+        "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
+        f"{file_system(args.work)}, Python {platform.python_version()}",
+        "versions": "; ".join(f"{name}: {PEERS[name].version()}" for name in args.peers),
+        "repeats": f"{args.repeats}, cheap operations {args.inner} times in each; page cache warm; medians",
+        "load average before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+        "started": time.strftime("%Y-%m-%d %H:%M"),
+    }
+
+
+def present(names):
+    """The tools that can take part; for each other one a line that says why not."""
+    found = []
+    for name in names:
+        why = PEERS[name].missing()
+        if why:
+            print(f"left out: {name}: {why}", file=sys.stderr)
+        else:
+            found.append(name)
+    return found
+
+
+def options():
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("profile", choices=list(PROFILES))
+    parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated (default: all installed)")
+    parser.add_argument("--repeats", type=int, default=3, help="whole runs, each with fresh stores")
+    parser.add_argument("--inner", type=int, default=3, help="times a cheap operation is done in each run")
+    parser.add_argument("--history", type=int, metavar="N", help="instead: N small commits in a row")
+    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
+    parser.add_argument(
+        "--delete-early", action="store_true", help="delete used folders at once: for small disks"
+    )
+    parser.add_argument(
+        "--casreplay", metavar="PATH", help="an entry point, instead of `python -m casreplay`"
+    )
+    parser.add_argument("--name", help="name of the result (default: PROFILE or PROFILE-historyN)")
+    parser.add_argument("--update-docs", action="store_true", help="write the tables into docs/benchmarks.md")
+    args = parser.parse_args()
+    if args.casreplay:
+        Casreplay.entry = (os.path.abspath(args.casreplay),)
+    args.peers = present(args.peers.split(","))
+    args.name = args.name or args.profile + (f"-history{args.history}" if args.history else "")
+    if args.work:
+        args.work.mkdir(parents=True, exist_ok=True)
+    args.work = Path(tempfile.mkdtemp(prefix="bench-", dir=args.work))
+    return args
+
+
+def main():
+    args = options()
+    bench = Bench(args)
+    result = {"profile": args.profile, "meta": meta(args)}
+    try:
+        bench.generate()
+        if args.history:
+            bench.long_history(args.history)
+        else:
+            for _ in range(args.repeats):
+                bench.everything()
+    finally:
+        bench.clean()
+    result["meta"]["load average after"] = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    result |= {"cells": bench.cells.data, "growth": bench.cells.growth, "commands": bench.commands}
+    tables.save(args.name, result)
+    print(tables.render(result))
+    if args.update_docs:
+        print("updated: " + ", ".join(tables.update()), file=sys.stderr)
+
+
+if __name__ == "__main__":
+    main()
