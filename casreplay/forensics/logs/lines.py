@@ -15,7 +15,7 @@ import re
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
-__all__ = ["MAX_LINE_BYTES", "Line", "clean", "encoding_of", "is_binary", "read_lines"]
+__all__ = ["MAX_LINE_BYTES", "Line", "clean", "encoding_of", "is_binary", "is_progress", "read_lines"]
 
 MAX_LINE_BYTES = 64 * 1024
 """Text kept of one line; the rest of a longer line is skipped, its bytes are counted."""
@@ -86,6 +86,11 @@ def _is_utf8(head: bytes) -> bool:
 def is_binary(head: bytes) -> bool:
     """Whether a blob that starts with ``head`` is not a log that can be read as text."""
     return encoding_of(head) == "binary"
+
+
+def is_progress(raw: bytes) -> bool:
+    """Whether a line that ends in a lone carriage return is a frame of a progress display, or blank."""
+    return _PROGRESS.search(raw, 0, 4096) is not None
 
 
 def clean(text: str) -> str:
@@ -161,7 +166,7 @@ def _split(pieces: Iterable[bytes]) -> Iterator[Line]:
 def _line(raw: bytes, end: bytes, number: int, offset: int, skipped: int) -> Line | None:
     """The line, or ``None`` for a progress frame that the next one overwrites."""
     end_offset = offset + skipped + len(raw) + len(end)
-    if end == b"\r" and _PROGRESS.search(raw, 0, 4096):
+    if end == b"\r" and is_progress(raw):
         return None
     raw = raw[:MAX_LINE_BYTES]
     if offset == 0 and raw.startswith(codecs.BOM_UTF8):

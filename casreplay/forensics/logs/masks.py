@@ -25,6 +25,7 @@ _VARIABLE = re.compile(
     re.VERBOSE,
 )
 _NAMES = {"a": b"", "t": b"<time>", "d": b"<day>", "u": b"<uuid>", "x": b"<hex>", "p": b"<path>", "n": b"0"}
+_LONG_HEX = re.compile(rb"[0-9a-f-]{8,}")
 _DIGITS = bytes(range(ord("0"), ord("9") + 1))
 
 
@@ -46,3 +47,8 @@ def mask_block(lines: bytes) -> bytes:
 def without_digits(block: bytes) -> bytes:
     """``block`` with every digit deleted: a rough mask at memory speed, the first sieve for new lines."""
     return block.translate(None, _DIGITS)
+
+
+def without_ids(block: bytes) -> bytes:
+    """``without_digits`` after runs of eight or more hex digits and dashes are deleted too: the second sieve."""
+    return _LONG_HEX.sub(b"", block).translate(None, _DIGITS)
