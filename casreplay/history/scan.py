@@ -26,6 +26,13 @@ __all__ = ["FolderWork", "Scan", "ScanOptions", "scan"]
 SPOT_CHECK_SHARE = 1009
 """One known folder in so many is read again at each commit, whatever its stats say."""
 _NO_ID = bytes(32)
+_FAILED = {
+    errno.ENOENT: EntryState.VANISHED,
+    errno.ENOTDIR: EntryState.VANISHED,
+    errno.ELOOP: EntryState.VANISHED,
+    errno.EXDEV: EntryState.MOUNT,
+}
+"""What it means that a folder cannot be listed; anything else: unreadable."""
 _FOLDER, _REGULAR, _LINK = stat.S_IFDIR, stat.S_IFREG, stat.S_IFLNK
 
 
@@ -143,13 +150,13 @@ def _unlistable(root: bytes, number: int | None) -> CasreplayError:
 def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
     """Only what differs; ``None`` when an ignore file changed and every decision is open again."""
     changed = changed_listings(options.root, cache.paths, cache.counts, cache.listing)
-    if changed.get(0, True) is None and not cache.paths[0]:
+    if isinstance(changed.get(0), int):
         raise _unlistable(options.root, errno.ENOENT)
     known = {path: i for i, path in enumerate(cache.paths)} if changed else {}
     works: dict[bytes, FolderWork] = {}
     gone: set[bytes] = set()
     for i, listing in changed.items():
-        if listing is None:
+        if isinstance(listing, int):
             continue
         record = cache.record(i)
         work = works[cache.paths[i]] = _plan_folder(options, cache.paths[i], listing, record)
@@ -157,7 +164,7 @@ def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
             return None
         gone |= _lost_folders(work, record)
     removed = _below(cache.paths, gone) if gone else set()
-    failed = {cache.paths[i]: errno.EACCES for i in changed if changed[i] is None and i not in removed}
+    failed = {cache.paths[i]: x for i, x in changed.items() if isinstance(x, int) and i not in removed}
     for path in [path for path in works if known[path] in removed]:
         del works[path]
     failed.update(_add_new_folders(options, works, known, removed))
@@ -262,8 +269,7 @@ def _mark_failed(works: dict[bytes, FolderWork], failed: dict[bytes, int]) -> No
         work = works.get(folder)
         if work is None or name not in work.names:
             continue
-        gone = number in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)
-        work.states[work.names.index(name)] = EntryState.VANISHED if gone else EntryState.UNREADABLE
+        work.states[work.names.index(name)] = _FAILED.get(number, EntryState.UNREADABLE)
 
 
 def _plan_folder(
@@ -288,9 +294,6 @@ def _plan_folder(
             before.settle(work, i)
         elif not mode:
             work.states[i] = EntryState.UNREADABLE
-    for i in listing.mounts:
-        if work.states[i] != IGNORED:
-            work.states[i] = EntryState.MOUNT
     return work
 
 

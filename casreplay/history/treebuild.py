@@ -17,10 +17,10 @@ from casreplay.codec import hashing
 from casreplay.codec.manifest import SPLIT_ENTRIES, encode_node, encode_tree, is_boundary
 from casreplay.history.scan import FolderWork, Scan
 from casreplay.model.ids import ContentId, TreeId
-from casreplay.model.objects import Coverage, EntryKind, EntryState, Tree, TreeNode
+from casreplay.model.objects import EntryKind, EntryState, Tree, TreeNode
 from casreplay.model.paths import join, parent
 from casreplay.workspace.scanner import COLUMNS
-from casreplay.workspace.stat_cache import COUNTERS, IGNORED, FolderRecord, blank_racy_rows
+from casreplay.workspace.stat_cache import IGNORED, FolderRecord, blank_racy_rows
 
 __all__ = ["Built", "build", "store_tree"]
 
@@ -36,6 +36,17 @@ _SPECIAL = {
     stat.S_IFLNK: EntryKind.SYMLINK,
     stat.S_IFDIR: EntryKind.FOLDER,
 }
+_FILE, _EXECUTABLE = int(EntryKind.FILE), int(EntryKind.EXECUTABLE)
+_FOLDER, _SYMLINK = int(EntryKind.FOLDER), int(EntryKind.SYMLINK)
+_FLAWS = (
+    EntryState.TOO_LARGE,
+    EntryState.UNREADABLE,
+    EntryState.VANISHED,
+    EntryState.PREFIX,
+    EntryState.TORN,
+    EntryState.MOUNT,
+)
+"""In the order of ``Coverage``'s last fields."""
 _HAS_CONTENT = bytes((EntryState.COMPLETE, EntryState.PREFIX, EntryState.TORN))
 
 
@@ -93,7 +104,7 @@ class _Builder:
 
     def folder(self, work: FolderWork) -> None:
         """Build, store and record one folder."""
-        kinds = bytes(_kind(work.mode(i)) for i in range(len(work.names)))
+        kinds = bytes([_KINDS[mode >> 6 & 0x3FF] for mode in work.rows[::COLUMNS]])
         sizes, tree_ids = self._children(work, kinds)
         order = _order(work)
         tree = _columns(work, kinds, sizes, tree_ids, order)
@@ -149,6 +160,10 @@ def _kind(mode: int) -> EntryKind:
     return _SPECIAL.get(form, EntryKind.FILE)
 
 
+_KINDS = bytes(_kind(bits << 6) for bits in range(1 << 10))
+"""The kind by the upper ten bits of ``st_mode``: the form and the owner's permissions."""
+
+
 def _order(work: FolderWork) -> list[int]:
     """Positions of the entries that are captured, in name order."""
     names, states = work.names, work.states
@@ -179,30 +194,18 @@ def _content_bytes(tree: Tree) -> int:
 
 
 def _counters(tree: Tree, ignored: int) -> tuple[int, ...]:
-    """This folder's own share of the coverage, in the order of ``COUNTERS``."""
+    """This folder's own share of the coverage, in the order of ``Coverage``'s fields."""
     kinds, states = tree.kinds, tree.states
-    files = kinds.count(EntryKind.FILE) + kinds.count(EntryKind.EXECUTABLE)
-    folders, links = kinds.count(EntryKind.FOLDER), kinds.count(EntryKind.SYMLINK)
-    own_bytes = sum(
-        size
-        for size, kind, state in zip(tree.sizes, kinds, states, strict=True)
-        if kind != EntryKind.FOLDER and state in _HAS_CONTENT
-    )
-    counts = Coverage(
-        files=files,
-        folders=folders,
-        symlinks=links,
-        special=len(tree) - files - folders - links,
-        bytes=own_bytes,
-        ignored=ignored,
-        too_large=states.count(EntryState.TOO_LARGE),
-        unreadable=states.count(EntryState.UNREADABLE),
-        vanished=states.count(EntryState.VANISHED),
-        prefix=states.count(EntryState.PREFIX),
-        torn=states.count(EntryState.TORN),
-        mounts=states.count(EntryState.MOUNT),
-    )
-    return tuple(getattr(counts, name) for name in COUNTERS)
+    files = kinds.count(_FILE) + kinds.count(_EXECUTABLE)
+    folders, links = kinds.count(_FOLDER), kinds.count(_SYMLINK)
+    special = len(kinds) - files - folders - links
+    own_bytes = _content_bytes(tree)
+    if folders:
+        own_bytes -= sum([size for size, kind in zip(tree.sizes, kinds, strict=True) if kind == _FOLDER])
+    if not states.strip(b"\0"):
+        return (files, folders, links, special, own_bytes, ignored, 0, 0, 0, 0, 0, 0)
+    flawed = [states.count(state) for state in _FLAWS]
+    return (files, folders, links, special, own_bytes, ignored, *flawed)
 
 
 def store_tree(tree: Tree, put: PutTree, old: bytes) -> tuple[TreeId, ContentId]:

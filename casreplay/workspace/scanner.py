@@ -13,6 +13,7 @@ processes, which return only differences (measured on 100,000 files in 18,800 fo
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 from array import array
@@ -33,6 +34,7 @@ _OPEN_FOLDER = (
     os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 )
 
+
 @dataclass(frozen=True, slots=True)
 class Listing:
     """What one folder held when it was listed, in the order the system gave.
@@ -40,24 +42,22 @@ class Listing:
     Attributes:
         names: entry names joined by ``/``.
         stats: ``COLUMNS`` native 64-bit integers an entry.
-        mounts: positions of entries that are other file systems.
     """
 
     names: bytes
     stats: bytes
-    mounts: tuple[int, ...] = ()
 
     def split_names(self) -> list[bytes]:
         """The entry names, in listing order."""
         return self.names.split(b"/") if self.names else []
 
     def folders(self) -> Iterator[tuple[int, bytes]]:
-        """Position and name of every sub-folder that is not a mount point."""
+        """Position and name of every sub-folder."""
         modes = self.rows()[::COLUMNS]
         if not any(mode & 0o170000 == stat.S_IFDIR for mode in modes):
             return
         for i, (name, mode) in enumerate(zip(self.split_names(), modes, strict=True)):
-            if mode & 0o170000 == stat.S_IFDIR and i not in self.mounts:
+            if mode & 0o170000 == stat.S_IFDIR:
                 yield i, name
 
     def rows(self) -> array[int]:
@@ -68,7 +68,7 @@ class Listing:
 
 
 EnterRule = Callable[[bytes, Listing], Iterable[bytes]]
-"""``(folder path, its listing) -> names of the sub-folders to enter``; never a mount point."""
+"""``(folder path, its listing) -> names of the sub-folders to enter``."""
 
 
 def open_folder(root_fd: int, path: bytes) -> int:
@@ -101,23 +101,24 @@ def list_folder(root_fd: int, path: bytes, device: int) -> Listing:
     Args:
         root_fd: the open workspace folder.
         path: below the root; ``b""`` for the root itself.
-        device: the workspace's device; folders on another one are reported as mounts.
+        device: the workspace's device; a folder on another one is a mount point.
 
     Raises:
-        OSError: the folder cannot be opened or read.
+        OSError: the folder cannot be opened or read; ``EXDEV``: it is a mount point.
     """
     fd = os.open(path or b".", _OPEN_FOLDER, dir_fd=root_fd)
     try:
-        return _list_open(fd, device)
+        if os.fstat(fd).st_dev != device:
+            raise OSError(errno.EXDEV, "A mount point is not entered", path)
+        return _list_open(fd)
     finally:
         os.close(fd)
 
 
-def _list_open(fd: int, device: int) -> Listing:
+def _list_open(fd: int) -> Listing:
     names: list[str] = []
     columns = array("q")
     add_name, add_row = names.append, columns.extend
-    devices = set()
     with os.scandir(fd) as entries:
         for entry in entries:
             try:
@@ -130,21 +131,7 @@ def _list_open(fd: int, device: int) -> Listing:
                 continue
             add_name(entry.name)
             add_row((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
-            devices.add(s.st_dev)
-    mounts = () if devices <= {device} else _mounts(fd, names, device)
-    return Listing(os.fsencode("/".join(names)), columns.tobytes(), mounts)
-
-
-def _mounts(fd: int, names: Sequence[str], device: int) -> tuple[int, ...]:
-    found = []
-    for i, name in enumerate(names):
-        try:
-            s = os.stat(name, dir_fd=fd, follow_symlinks=False)
-        except OSError:
-            continue
-        if s.st_dev != device and stat.S_ISDIR(s.st_mode):
-            found.append(i)
-    return tuple(found)
+    return Listing(os.fsencode("/".join(names)), columns.tobytes())
 
 
 def list_tree(root: bytes, start: bytes, enter: EnterRule) -> tuple[dict[bytes, Listing], dict[bytes, int]]:
@@ -165,7 +152,7 @@ def list_tree(root: bytes, start: bytes, enter: EnterRule) -> tuple[dict[bytes, 
             for part_found, part_failed in workers.run(
                 [partial(_descend_all, root, device, enter, part) for part in parts]
             ):
-                found.update({path: Listing(*fields) for path, fields in part_found.items()})
+                found.update((path, Listing(*fields)) for path, fields in part_found.items())
                 failed.update(part_failed)
         return found, failed
     finally:
@@ -190,7 +177,7 @@ def _descend(root_fd: int, device: int, enter: EnterRule, state: _State, limit: 
 
 def _descend_all(
     root: bytes, device: int, enter: EnterRule, start: list[bytes]
-) -> tuple[dict[bytes, tuple[bytes, bytes, tuple[int, ...]]], dict[bytes, int]]:
+) -> tuple[dict[bytes, tuple[bytes, bytes]], dict[bytes, int]]:
     root_fd = os.open(root, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
     found: dict[bytes, Listing] = {}
     failed: dict[bytes, int] = {}
@@ -206,7 +193,7 @@ def _descend_all(
             pending.extend(_sub_folders(path, listing, enter))
     finally:
         os.close(root_fd)
-    return {path: (x.names, x.stats, x.mounts) for path, x in found.items()}, failed
+    return {path: (x.names, x.stats) for path, x in found.items()}, failed
 
 
 def _sub_folders(path: bytes, listing: Listing, enter: EnterRule) -> list[bytes]:
@@ -220,7 +207,7 @@ Known = Callable[[int], tuple[bytes, bytes]]
 
 def changed_listings(
     root: bytes, paths: Sequence[bytes], weights: Sequence[int], known: Known
-) -> dict[int, Listing | None]:
+) -> dict[int, Listing | int]:
     """The folders whose listing differs from what is known, by position in ``paths``.
 
     Args:
@@ -230,33 +217,33 @@ def changed_listings(
         known: the earlier names and stats of folder i.
 
     Returns:
-        New listings; ``None`` for a folder that can no longer be listed. Cost: one
+        New listings; the ``errno`` of a folder that can no longer be listed. Cost: one
         ``openat`` a folder and one ``fstatat`` an entry, nothing kept for equal ones.
     """
     share = workers.count() if sum(weights) >= MIN_PARALLEL_ENTRIES else 1
     parts = workers.split_by_weight(weights, share)
     jobs = [partial(_compare, root, paths, known, part) for part in parts]
-    merged: dict[int, Listing | None] = {}
+    merged: dict[int, Listing | int] = {}
     for result in workers.run(jobs):
-        merged.update({i: Listing(*fields) if fields else None for i, fields in result.items()})
+        merged.update({i: Listing(*x) if isinstance(x, tuple) else x for i, x in result.items()})
     return merged
 
 
 def _compare(
     root: bytes, paths: Sequence[bytes], known: Known, part: range
-) -> dict[int, tuple[bytes, bytes, tuple[int, ...]] | None]:
+) -> dict[int, tuple[bytes, bytes] | int]:
     root_fd = os.open(root, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
-    changed: dict[int, tuple[bytes, bytes, tuple[int, ...]] | None] = {}
+    changed: dict[int, tuple[bytes, bytes] | int] = {}
     try:
         device = os.fstat(root_fd).st_dev
         for i in part:
             try:
                 listing = list_folder(root_fd, paths[i], device)
-            except OSError:
-                changed[i] = None
+            except OSError as error:
+                changed[i] = error.errno or errno.EIO
                 continue
             if (listing.names, listing.stats) != known(i):
-                changed[i] = (listing.names, listing.stats, listing.mounts)
+                changed[i] = (listing.names, listing.stats)
     finally:
         os.close(root_fd)
     return changed
