@@ -1,0 +1,259 @@
+"""The search for one boundary: verified ends, halving, confirmation, and doubt when runs disagree.
+
+Pure: positions and verdicts in, positions to probe or an outcome out. Every decision is a
+function of the verdicts so far, which is what makes a search resumable from its log.
+
+What holds (``docs/bisect.md`` says it for people):
+
+1. Both ends are run first. If they differ and the predicate is a function of the
+   snapshot, halving ends at a genuine neighbouring pair of different verdicts, whether the
+   history between is monotone or not.
+2. If they agree, the end that was expected to differ is run up to 2K more times before
+   the search says so.
+3. The boundary is believed after K re-runs on each side. One contradiction anywhere and
+   all runs so far become the data of the probabilistic search (``history.bisect_bayes``).
+4. Skips never become an arbitrary answer: what they hide is reported as an interval.
+
+Runs, deterministic predicate: at most ceil(log2 n) + 2 + 2K; with W workers
+ceil(log_{W+1} n) rounds.
+"""
+
+from __future__ import annotations
+
+import itertools
+
+from casreplay.history.bisect_bayes import Posterior, best_probe, posterior, quantile_probes
+from casreplay.history.bisect_board import Board
+from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict
+
+__all__ = ["Bisector"]
+
+SIDE_RUNS = 4
+"""Runs that each side of a probabilistic boundary must rest on, anywhere on that side."""
+NEIGHBOUR_RUNS = 3
+"""Runs at each of the two positions that touch a probabilistic boundary."""
+FLAT_RUNS = 40
+"""Runs before "no change in this range" may end a search."""
+
+
+class Bisector:
+    """Finds the first bad position of a range whose ends are expected to be good and bad."""
+
+    def __init__(self, size: int, options: SearchOptions | None = None) -> None:
+        self.board = Board(size)
+        self.options = options or SearchOptions()
+
+    def mark(self, position: int, verdict: Verdict) -> None:
+        """Record the verdict of one run at ``position``."""
+        self.board.mark(position, verdict)
+
+    def next_step(self, width: int = 1) -> Probe | Outcome:
+        """Positions to run next on up to ``width`` workers, or the outcome."""
+        if self.board.size == 1:
+            return Outcome(Status.ENDPOINTS_AGREE, reason="both ends have the same content")
+        ends = self._ends(width)
+        if ends is not None:
+            return ends
+        if self.options.rates is not None or self.board.contradictions():
+            return self._doubt(width)
+        return self._halve(width)
+
+    def is_moot(self, position: int) -> bool:
+        """Whether a halving probe at ``position`` lies outside the pair that is being narrowed."""
+        last = self.board.size - 1
+        if self.board.contradictions() or not (self.board.count(0) and self.board.count(last)):
+            return False
+        low, high = self.bracket()
+        return not low <= position <= high
+
+    def conclude(self, reason: str) -> Outcome:
+        """The interval that remains when the search must stop now."""
+        if self._ends(1) is not None or self.board.size == 1:
+            return Outcome(Status.ABORTED, reason=reason)
+        if self.options.rates is not None or self.board.contradictions():
+            return self._credible(self._posterior(), reason)
+        return self._interval(*self.bracket(), reason)
+
+    def bracket(self) -> tuple[int, int]:
+        """The good-to-bad pair being narrowed: the closest one, the last of equals.
+
+        In a monotone history there is only one. Where there are several, staying with the
+        closest means that halving never jumps between them.
+        """
+        pairs = [f for f in self.board.flips() if f.after is Verdict.BAD]
+        best = min(pairs, key=lambda f: (f.first - f.last, -f.last))
+        return best.last, best.first
+
+    # -- the ends -------------------------------------------------------------------------
+
+    def _ends(self, width: int) -> Probe | Outcome | None:
+        """What the two ends still need; ``None`` once good and bad are established."""
+        board, last = self.board, self.board.size - 1
+        missing = tuple(p for p in (0, last) if board.verdict(p) is None)
+        if missing:
+            return Probe(missing[:width] if width < 2 else missing, False, last, "ends")
+        for position, name in ((0, "good"), (last, "bad")):
+            if board.verdict(position) is Verdict.SKIP:
+                return Outcome(Status.ABORTED, reason=f"the {name} end cannot be tested")
+        shown = {p: {v for v in (Verdict.GOOD, Verdict.BAD) if self._showed(p, v)} for p in (0, last)}
+        wrong = [p for p, want in ((0, Verdict.GOOD), (last, Verdict.BAD)) if want not in shown[p]]
+        if not wrong:
+            return None
+        retry = tuple(p for p in wrong if board.count(p) < 1 + 2 * self.options.confirm)
+        if retry:
+            return Probe(retry[:1] if width < 2 else retry, True, last, "ends")
+        if len(wrong) == 2:
+            return Outcome(Status.ABORTED, reason="the good end is bad and the bad end is good")
+        side = Verdict.BAD if wrong == [0] else Verdict.GOOD
+        return Outcome(
+            Status.ENDPOINTS_AGREE,
+            reason=f"both ends are {side}",
+            untested=board.untested(0, last),
+            largest_gap=_largest(board, 0, last),
+        )
+
+    def _showed(self, position: int, verdict: Verdict) -> bool:
+        return any(
+            (t.failed if verdict is Verdict.BAD else t.passed) > 0
+            for t in self.board.tallies()
+            if t.position == position
+        )
+
+    # -- halving --------------------------------------------------------------------------
+
+    def _halve(self, width: int) -> Probe | Outcome:
+        low, high = self.bracket()
+        gaps = list(self.board.gaps(low + 1, high - 1))
+        skips = len(self.board.skipped(low + 1, high - 1))
+        if gaps and (skips < self.options.max_skips or not skips):
+            found = sorted({_aim(gaps, low + (high - low) * i // (width + 1)) for i in range(1, width + 1)})
+            return Probe(tuple(found), False, high - low, "halve")
+        if low == 0 and high == self.board.size - 1 and gaps:
+            reason = f"{skips} positions could not be tested"
+            return self._interval(low, high, reason)
+        again = [p for p in (low, high) if self.board.count(p) <= self.options.confirm]
+        if again:
+            again.sort(key=self.board.count)
+            return Probe(tuple(sorted(again[:width])), True, high - low, "confirm")
+        return self._interval(low, high, "")
+
+    def _interval(self, low: int, high: int, reason: str) -> Outcome:
+        board = self.board
+        certain = Status.FOUND if high == low + 1 else Status.INTERVAL
+        skips = len(board.skipped(low + 1, high - 1))
+        if certain is Status.INTERVAL and not reason:
+            reason = f"{skips} of the {high - low - 1} positions between cannot be tested"
+        return Outcome(
+            certain,
+            last_good=low,
+            first_bad=high,
+            candidates=(low + 1, high),
+            flips=board.flips(),
+            posterior=self._posterior().mass(low + 1, high),
+            untested=board.untested(low + 1, high - 1),
+            largest_gap=_largest(board, 0, board.size - 1),
+            reason=reason,
+        )
+
+    # -- doubt ----------------------------------------------------------------------------
+
+    def _posterior(self) -> Posterior:
+        return posterior(self.board.size, self.board.tallies(), self.options.side_model)
+
+    def _doubt(self, width: int) -> Probe | Outcome:
+        board, options = self.board, self.options
+        state = self._posterior()
+        first, last = self._around(state.mode()[0])
+        if state.mass(first, last) >= options.threshold:
+            short = self._unproven(first, last)
+            if not short:
+                return self._boundary(state, first, last)
+            return Probe(tuple(short[:width]), True, last - first + 1, "flaky")
+        if state.indistinct(options.effect) >= options.threshold and board.runs >= FLAT_RUNS:
+            return Outcome(
+                Status.NO_CHANGE,
+                posterior=state.indistinct(options.effect),
+                no_change=state.no_change,
+                reason="the verdicts vary, but not with the position",
+            )
+        if board.runs >= options.max_runs:
+            return self._credible(state, f"undecided after {board.runs} runs")
+        low, high, _ = state.interval(options.threshold)
+        return Probe(self._informative(state, width), True, high - low + 1, "flaky")
+
+    def _informative(self, state: Posterior, width: int) -> tuple[int, ...]:
+        dead = self.board.skipped(0, self.board.size - 1)
+        edges = [-1, *dead, self.board.size]
+        usable = [(a + 1, b - 1) for a, b in itertools.pairwise(edges) if b - a > 1]
+        found = [best_probe(state, usable)[0]]
+        for x in quantile_probes(state, width) if width > 1 else ():
+            if x not in found and x not in dead and len(found) < width:
+                found.append(x)
+        return tuple(sorted(found))
+
+    def _around(self, boundary: int) -> tuple[int, int]:
+        """The boundaries that no testable position separates from ``boundary``."""
+        first, last = boundary, boundary
+        while self.board.verdict(first - 1) is Verdict.SKIP:
+            first -= 1
+        while self.board.verdict(last) is Verdict.SKIP:
+            last += 1
+        return first, last
+
+    def _unproven(self, first: int, last: int) -> list[int]:
+        """Positions to run again before a boundary in ``first..last`` is believed, neediest first."""
+        if self.options.rates is not None:
+            return [p for p in (first - 1, last) if not self.board.count(p)]
+        short = [p for p in (first - 1, last) if self.board.count(p) < NEIGHBOUR_RUNS]
+        short.sort(key=self.board.count)
+        tallies = self.board.tallies()
+        if sum(t.failed + t.passed for t in tallies if t.position < first) < SIDE_RUNS:
+            short.append(first - 1)
+        if sum(t.failed + t.passed for t in tallies if t.position >= last) < SIDE_RUNS:
+            short.append(last)
+        return list(dict.fromkeys(short))
+
+    def _boundary(self, state: Posterior, first: int, last: int) -> Outcome:
+        return Outcome(
+            Status.FOUND if first == last else Status.INTERVAL,
+            last_good=first - 1,
+            first_bad=last,
+            candidates=(first, last),
+            flips=(),
+            posterior=state.mass(first, last),
+            no_change=state.no_change,
+            untested=self.board.untested(first, last - 1),
+            largest_gap=_largest(self.board, 0, self.board.size - 1),
+            reason="" if first == last else "the positions between cannot be tested",
+        )
+
+    def _credible(self, state: Posterior, reason: str) -> Outcome:
+        first, last, mass = state.interval(self.options.threshold)
+        return Outcome(
+            Status.INTERVAL,
+            last_good=first - 1,
+            first_bad=last,
+            candidates=(first, last),
+            posterior=mass,
+            no_change=state.no_change,
+            untested=self.board.untested(first, last - 1),
+            largest_gap=_largest(self.board, 0, self.board.size - 1),
+            reason=reason,
+        )
+
+
+def _aim(gaps: list[tuple[int, int]], target: int) -> int:
+    """The untested position to probe for ``target``: itself, or the middle of the largest gap.
+
+    A skipped target lies in a block that is probably untestable as a whole; its nearest
+    neighbour is the worst next choice.
+    """
+    for low, high in gaps:
+        if low <= target <= high:
+            return target
+    low, high = max(gaps, key=lambda g: (g[1] - g[0], -abs((g[0] + g[1]) // 2 - target)))
+    return (low + high) // 2
+
+
+def _largest(board: Board, first: int, last: int) -> int:
+    return max((high - low + 1 for low, high in board.gaps(first, last)), default=0)

@@ -1,0 +1,255 @@
+from __future__ import annotations
+
+import itertools
+import math
+import random
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from casreplay.history.bisect import Bisector
+from casreplay.history.bisect_flips import FlipFinder
+from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict
+
+G, B, S = Verdict.GOOD, Verdict.BAD, Verdict.SKIP
+
+
+def run(searcher, verdict_at, width=1, limit=2000):
+    runs, rounds = 0, 0
+    while True:
+        step = searcher.next_step(width)
+        if isinstance(step, Outcome):
+            return step, runs, rounds
+        assert isinstance(step, Probe)
+        assert 1 <= len(step.positions) <= max(width, 1)
+        assert len(set(step.positions)) == len(step.positions)
+        rounds += 1
+        for position in step.positions:
+            searcher.mark(position, verdict_at(position))
+            runs += 1
+        assert runs < limit
+
+
+def monotone(boundary):
+    return lambda p: B if p >= boundary else G
+
+
+@pytest.mark.parametrize("size", [2, 3, 4, 17, 100, 161, 4096])
+@pytest.mark.parametrize("confirm", [0, 3])
+def test_a_monotone_history_costs_log2_plus_two_plus_the_confirmations(size, confirm):
+    for boundary in {1, 2, size // 3, size // 2, size - 1} - {0}:
+        if boundary >= size:
+            continue
+        search = Bisector(size, SearchOptions(confirm=confirm))
+        outcome, runs, _ = run(search, monotone(boundary))
+        assert (outcome.status, outcome.first_bad) == (Status.FOUND, boundary)
+        assert outcome.last_good == boundary - 1
+        assert runs <= math.ceil(math.log2(size)) + 2 + 2 * confirm
+
+
+@pytest.mark.parametrize(("workers", "rounds"), [(1, 12), (3, 6), (7, 4)])
+def test_workers_cut_the_rounds_to_the_logarithm_of_their_number(workers, rounds):
+    for boundary in (1, 77, 2048, 4095):
+        search = Bisector(4096, SearchOptions(confirm=0))
+        outcome, _, used = run(search, monotone(boundary), width=workers)
+        assert outcome.first_bad == boundary
+        assert used <= rounds + (2 if workers == 1 else 1)
+
+
+@given(st.lists(st.sampled_from([G, B]), min_size=0, max_size=60), st.integers(1, 5))
+def test_differing_ends_always_give_a_genuine_neighbouring_flip(middle, width):
+    history = [G, *middle, B]
+    outcome, runs, _ = run(Bisector(len(history), SearchOptions(confirm=1)), history.__getitem__, width)
+    assert outcome.status is Status.FOUND
+    assert outcome.first_bad == outcome.last_good + 1
+    assert (history[outcome.last_good], history[outcome.first_bad]) == (G, B)
+    if width == 1:
+        assert runs <= math.ceil(math.log2(len(history))) + 4
+
+
+@given(st.data())
+def test_skips_leave_exactly_the_interval_that_no_test_can_narrow(data):
+    size = data.draw(st.integers(2, 60))
+    boundary = data.draw(st.integers(1, size - 1))
+    dead = data.draw(st.sets(st.integers(1, max(1, size - 2)), max_size=size)) - {0, size - 1}
+    history = [S if p in dead else monotone(boundary)(p) for p in range(size)]
+    search = Bisector(size, SearchOptions(confirm=1, max_skips=size))
+    outcome, _, _ = run(search, history.__getitem__, data.draw(st.integers(1, 3)))
+    low = max(p for p in range(size) if history[p] is G)
+    high = min(p for p in range(size) if history[p] is B)
+    assert (outcome.last_good, outcome.first_bad) == (low, high)
+    assert outcome.status is (Status.FOUND if high == low + 1 else Status.INTERVAL)
+    assert outcome.candidates == (low + 1, high)
+    assert outcome.untested == 0
+
+
+def test_a_long_untestable_block_is_not_tried_to_the_last_snapshot():
+    history = [S if 400 <= p < 800 else monotone(600)(p) for p in range(1000)]
+    outcome, runs, _ = run(Bisector(1000, SearchOptions(confirm=0, max_skips=20)), history.__getitem__)
+    assert outcome.status is Status.INTERVAL
+    assert outcome.last_good < 600 <= outcome.first_bad
+    assert outcome.first_bad - outcome.last_good <= 440
+    assert outcome.untested > 300
+    assert runs <= 40
+
+
+@pytest.mark.parametrize("verdict", [G, B])
+@pytest.mark.parametrize("confirm", [0, 3])
+def test_agreeing_ends_name_no_culprit(verdict, confirm):
+    outcome, runs, _ = run(Bisector(500, SearchOptions(confirm=confirm)), lambda _: verdict)
+    assert outcome.status is Status.ENDPOINTS_AGREE
+    assert outcome.first_bad is None
+    assert verdict.value in outcome.reason
+    assert runs == 2 + 2 * confirm
+
+
+def test_swapped_ends_and_untestable_ends_are_said():
+    swapped, _, _ = run(Bisector(9), lambda p: G if p else B)
+    assert swapped.status is Status.ABORTED
+    assert "good end is bad" in swapped.reason
+    dead, _, _ = run(Bisector(9), lambda p: S if p else G)
+    assert dead.status is Status.ABORTED
+    assert "bad end cannot be tested" in dead.reason
+
+
+def test_one_class_means_the_ends_have_the_same_content():
+    assert Bisector(1).next_step().status is Status.ENDPOINTS_AGREE
+
+
+def flaky(rng, boundary, good_rate, bad_rate):
+    return lambda p: B if rng.random() < (bad_rate if p >= boundary else good_rate) else G
+
+
+@pytest.mark.slow
+def test_half_flaky_on_161_snapshots_is_right_19_of_20_within_60_runs():
+    rng = random.Random(1)
+    right = total = 0
+    for _ in range(300):
+        boundary = rng.randrange(1, 161)
+        outcome, runs, _ = run(Bisector(161), flaky(rng, boundary, 0.0, 0.5))
+        right += outcome.status is Status.FOUND and outcome.first_bad == boundary
+        total += runs
+    assert right >= 0.95 * 300
+    assert total / 300 <= 60
+
+
+def test_half_flaky_small_sample():
+    rng = random.Random(4)
+    right = total = 0
+    for _ in range(40):
+        boundary = rng.randrange(1, 161)
+        outcome, runs, _ = run(Bisector(161), flaky(rng, boundary, 0.0, 0.5))
+        right += outcome.status is Status.FOUND and outcome.first_bad == boundary
+        total += runs
+    assert right >= 38
+    assert total / 40 <= 60
+
+
+@pytest.mark.parametrize("rate", [0.1, 0.5])
+def test_a_flaky_predicate_without_a_change_names_no_culprit(rate):
+    rng = random.Random(9)
+    wrong = 0
+    for _ in range(25):
+        outcome, _, _ = run(Bisector(161), lambda _: B if rng.random() < rate else G)
+        wrong += outcome.status is Status.FOUND
+    assert wrong <= 1
+
+
+def test_known_rates_halve_the_cost():
+    rng = random.Random(3)
+    cost = {}
+    for rates in (None, (0.2, 0.8)):
+        runs_of = []
+        for _ in range(20):
+            boundary = rng.randrange(1, 1024)
+            _, runs, _ = run(Bisector(1024, SearchOptions(rates=rates)), flaky(rng, boundary, 0.2, 0.8))
+            runs_of.append(runs)
+        cost[rates] = sum(runs_of) / 20
+    assert cost[0.2, 0.8] < 0.8 * cost[None]
+
+
+def test_flaky_search_never_probes_a_position_known_to_be_untestable_twice():
+    rng = random.Random(7)
+    seen = []
+
+    def verdict(p):
+        seen.append(p)
+        return S if 70 <= p <= 80 else flaky(rng, 75, 0.0, 0.6)(p)
+
+    outcome, _, _ = run(Bisector(161), verdict)
+    skipped = [p for p in seen if 70 <= p <= 80]
+    assert len(skipped) == len(set(skipped))
+    assert outcome.status in (Status.INTERVAL, Status.NO_CHANGE, Status.FOUND)
+    assert outcome.candidates[0] <= 75 <= outcome.candidates[1]
+
+
+def test_conclude_reports_what_is_known():
+    search = Bisector(100)
+    assert search.conclude("out of time").status is Status.ABORTED
+    for p, v in ((0, G), (99, B), (50, G)):
+        search.mark(p, v)
+    outcome = search.conclude("out of time")
+    assert (outcome.last_good, outcome.first_bad, outcome.status) == (50, 99, Status.INTERVAL)
+    assert outcome.untested == 48
+    assert outcome.reason == "out of time"
+
+
+def test_a_probe_outside_the_bracket_is_moot():
+    search = Bisector(100)
+    assert not search.is_moot(20)
+    for p, v in ((0, G), (99, B), (50, B)):
+        search.mark(p, v)
+    assert search.is_moot(75)
+    assert not search.is_moot(25)
+
+
+def test_a_search_is_a_function_of_its_verdicts():
+    history = [G] * 30 + [B] * 31
+    one = Bisector(61)
+    marks = []
+    while isinstance(step := one.next_step(2), Probe):
+        again = Bisector(61)
+        for mark in marks:
+            again.mark(*mark)
+        assert again.next_step(2) == step
+        for p in step.positions:
+            marks.append((p, history[p]))
+            one.mark(*marks[-1])
+
+
+@given(st.lists(st.sampled_from([G, B, S]), min_size=1, max_size=50), st.integers(1, 4))
+def test_all_flips_are_exact_when_every_position_may_be_run(history, width):
+    outcome, runs, _ = run(FlipFinder(len(history), SearchOptions(confirm=0)), history.__getitem__, width)
+    seen = [(p, v) for p, v in enumerate(history) if v is not S]
+    truth = [(u, v, p, q) for (p, u), (q, v) in itertools.pairwise(seen) if u is not v]
+    assert [(f.before, f.after, f.last, f.first) for f in outcome.flips] == truth
+    assert runs == len(history)
+    assert outcome.largest_gap == 0
+
+
+@given(st.lists(st.sampled_from([G, B]), min_size=3, max_size=80), st.integers(3, 30))
+def test_flips_found_early_are_real_and_the_rest_fits_the_largest_gap(history, budget):
+    finder = FlipFinder(len(history), SearchOptions(confirm=0))
+    for _ in range(budget):
+        step = finder.next_step()
+        if isinstance(step, Outcome):
+            break
+        for p in step.positions:
+            finder.mark(p, history[p])
+    outcome = finder.conclude("budget")
+    for flip in outcome.flips:
+        assert (history[flip.last], history[flip.first]) == (flip.before, flip.after)
+    start = 0
+    for verdict, stretch in itertools.groupby(history):
+        end = start + len(list(stretch))
+        if end - start > outcome.largest_gap:
+            assert any(p in range(start, end) and v is verdict for p, v in finder.board.decided())
+        start = end
+
+
+def test_two_windows_are_both_found_exactly():
+    history = [G] * 100 + [B] * 40 + [G] * 200 + [B] * 60
+    outcome, _, _ = run(FlipFinder(400, SearchOptions(confirm=0)), history.__getitem__)
+    assert [(f.last, f.first) for f in outcome.flips] == [(99, 100), (139, 140), (339, 340)]
+    assert outcome.first_bad == 340
