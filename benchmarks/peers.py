@@ -306,9 +306,8 @@ class Casreplay(Peer):
         self.env |= {"CASREPLAY_STORE": str(self.home / "store")}
         if "PYTHONPATH" in self.path():
             self.env["PYTHONPATH"] = str(CHECKOUT)
-        self.run(*self.entry, "init")
-        # The template of settings lies in the workspace, which is not this tool's alone.
-        (self.workspace / "casreplay.json").unlink(missing_ok=True)
+        # No template of settings: the workspace is not this tool's alone.
+        self.run(*self.entry, "init", "--no-config")
 
     def snapshot(self, label):
         self.run(*self.entry, "commit", "-m", label)
