@@ -3,9 +3,8 @@
     python benchmarks/real_tree.py --work DIR [--files 100000] [--source FOLDER]... [--peers casreplay,git]
 
 Commit, nothing changed, change, status, diff, log, full restore compared byte for byte, restore of the older
-snapshot, single files, prune, gc, `fsck --data`, and a restore after all that. Writes
-benchmarks/results/real-tree.json. Bytecode, tool caches and the inside of `.git` are not copied: they are left out
-by default.
+snapshot, prune, gc, `fsck --data`, and a restore after all that. Writes benchmarks/results/real-tree.json.
+Bytecode, tool caches and the inside of `.git` are not copied: they are left out by default.
 """
 
 import argparse
@@ -77,7 +76,7 @@ def collect(workspace, sources, limit):
 
 
 def change(workspace, rng):
-    """What a busy day does: edits, deletions, a renamed folder, modes, new files, a file that became a link."""
+    """A busy day: edits, deletions, renames, modes, new files, a file that became a link."""
     files = [
         f"{base}/{name}"
         for base, _, names in os.walk(workspace)
@@ -98,17 +97,17 @@ def change(workspace, rng):
     for number, path in enumerate(chosen[4 * part :]):
         with open(f"{path}.new", "w") as out:
             out.write(f"a new file, the {number}th\n" * (number % 50 + 1))
-    folder = max((entry for entry in os.scandir(workspace) if entry.is_dir()), key=lambda entry: entry.name)
-    os.rename(folder.path, f"{folder.path}-renamed")
     os.unlink(chosen[0])
     os.symlink("nowhere", chosen[0])
+    folder = max((entry for entry in os.scandir(workspace) if entry.is_dir()), key=lambda entry: entry.name)
+    os.rename(folder.path, f"{folder.path}-renamed")
 
 
 # --- the round ---------------------------------------------------------------
 
 
 class Round:
-    """One tool going through everything; rows of what was done, how long it took, and whether it was right."""
+    """One tool going through everything; rows of what was done, how long it took, whether it was right."""
 
     def __init__(self, peer, work):
         self.peer = peer
@@ -166,7 +165,7 @@ class Round:
         self.do("log", self.peer.history)
 
 
-def main():
+def options():
     parser = argparse.ArgumentParser(
         description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -176,42 +175,49 @@ def main():
     )
     parser.add_argument("--peers", default="casreplay")
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
-    args = parser.parse_args()
+    return parser.parse_args()
+
+
+def play(args, work):
+    """Copy, go round with every tool, and give the rows and a word on the workspace."""
+    workspace, original = work / "workspace", work / "original"
+    sources = args.source or [sysconfig.get_paths()["stdlib"], *SOURCES]
+    count = collect(str(workspace), sources, args.files)
+    subprocess.run(["cp", "-a", workspace, original], check=True)
+    warm(workspace)
+    rounds = [Round(PEERS[name](workspace, work / name), work) for name in present(args.peers.split(","))]
+    for one in rounds:
+        one.peer.init()
+        one.before_change()
+    change(str(workspace), random.Random("a busy day"))
+    time.sleep(PAUSE_S)
+    for one in rounds:
+        one.after_change(original, workspace)
+        one.keep_house(workspace)
+        one.peer.close()
+    length = sum(os.lstat(f"{base}/{name}").st_size for base, _, names in os.walk(original) for name in names)
+    rows = [row for one in rounds for row in one.rows]
+    return rows, f"{count:,} files of installed software, {length / 1e6:,.0f} MB"
+
+
+def main():
+    args = options()
     work = Path(tempfile.mkdtemp(prefix="real-", dir=args.work))
     try:
-        workspace, original = work / "workspace", work / "original"
-        sources = args.source or [sysconfig.get_paths()["stdlib"], *SOURCES]
-        count = collect(str(workspace), sources, args.files)
-        subprocess.run(["cp", "-a", workspace, original], check=True)
-        warm(workspace)
-        rounds = [Round(PEERS[name](workspace, work / name), work) for name in present(args.peers.split(","))]
-        for one in rounds:
-            one.peer.init()
-            one.before_change()
-        change(str(workspace), random.Random("a busy day"))
-        time.sleep(PAUSE_S)
-        for one in rounds:
-            one.after_change(original, workspace)
-            one.keep_house(workspace)
-            one.peer.close()
-        length = sum(os.lstat(f"{b}/{n}").st_size for b, _, names in os.walk(original) for n in names)
-        result = {
-            "meta": {
-                "workspace": f"{count:,} files of installed software, {length / 1e6:,.0f} MB",
-                "machine": f"{os.cpu_count()} processors, {file_system(work)}",
-                "load average after": " ".join(f"{value:.2f}" for value in os.getloadavg()),
-            },
-            "tables": [
-                {
-                    "title": "A round on real files",
-                    "head": ["operation", "tool", "wall s", "peak MB", "store MB", "result"],
-                    "rows": [row for one in rounds for row in one.rows],
-                }
-            ],
-        }
+        rows, said = play(args, work)
+        machine = f"{os.cpu_count()} processors, {file_system(work)}"
     finally:
         with contextlib.suppress(OSError):
             shutil.rmtree(work)
+    head = ["operation", "tool", "wall s", "peak MB", "store MB", "result"]
+    result = {
+        "meta": {
+            "workspace": said,
+            "machine": machine,
+            "load average after": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+        },
+        "tables": [{"title": "A round on real files", "head": head, "rows": rows}],
+    }
     tables.save("real-tree", result)
     print(tables.render(result))
 
