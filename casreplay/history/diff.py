@@ -16,6 +16,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from operator import itemgetter
 
+from casreplay.codec import hashing
+from casreplay.codec.manifest import encode_tree
 from casreplay.errors import CorruptError
 from casreplay.history.walk import entry_at, join_trees, leaves, load_object
 from casreplay.model.changes import Change, ChangeCounts, ChangeKind
@@ -24,9 +26,11 @@ from casreplay.model.objects import EntryKind, Tree, TreeEntry, TreeNode
 from casreplay.model.paths import MAX_DEPTH, display, is_inside, join
 from casreplay.store.base import ObjectReader
 
-__all__ = ["classify", "counts", "diff_trees"]
+__all__ = ["classify", "counts", "diff_trees", "summary", "without_full_folders"]
 
 EMPTY = Tree([], b"", b"", (), (), b"", (), b"")
+EMPTY_CONTENT = hashing.content_id(encode_tree(EMPTY)[0])
+"""Content id of every empty folder."""
 _FOLDER = int(EntryKind.FOLDER)
 _BLOCK = 16
 """Ranges up to this many entries are compared one by one."""
@@ -104,7 +108,7 @@ def _compare(
             continue
         change = classify(path, a, b)
         inside = not wanted or any(is_inside(path, one) for one in wanted)
-        if change is not None and inside and (folders or _stands_alone(objects, change)):
+        if change is not None and inside and (folders or _stands_alone(change)):
             keyed.append((name, change))
         below = _below(path, a, b)
         if below is not None:
@@ -127,13 +131,17 @@ def _below(path: bytes, a: TreeEntry | None, b: TreeEntry | None) -> _Pending | 
     return _Pending(path, before, after)
 
 
-def _stands_alone(objects: ObjectReader, change: Change) -> bool:
+def _stands_alone(change: Change) -> bool:
     """Whether the change must be shown itself: all but added and deleted folders with something in them."""
-    entry = change.after if change.kind is ChangeKind.ADDED else change.before
-    if change.kind not in (ChangeKind.ADDED, ChangeKind.DELETED) or entry is None or entry.tree_id is None:
+    if change.kind not in (ChangeKind.ADDED, ChangeKind.DELETED):
         return True
-    part = load_object(objects, entry.tree_id, entry.id)
-    return isinstance(part, Tree) and len(part) == 0
+    entry = change.after or change.before
+    return entry is None or entry.kind is not EntryKind.FOLDER or entry.id == EMPTY_CONTENT
+
+
+def without_full_folders(changes: Iterable[Change]) -> list[Change]:
+    """``changes`` as ``diff_trees`` gives them without ``folders=True``."""
+    return [change for change in changes if _stands_alone(change)]
 
 
 def classify(path: bytes, before: TreeEntry | None, after: TreeEntry | None) -> Change | None:
@@ -256,3 +264,19 @@ def counts(changes: Iterable[Change]) -> ChangeCounts:
         deleted=number[ChangeKind.DELETED],
         renamed=number[ChangeKind.RENAMED],
     )
+
+
+def summary(changes: Iterable[Change]) -> dict[str, int]:
+    """Numbers for people and JSON: paths of each kind, all of them, and bytes on both sides.
+
+    Keys: every ``ChangeKind`` value, ``total``, ``bytes_before`` and ``bytes_after`` (the
+    lengths of all contents that changed; a folder counts nothing of its own).
+    """
+    number = {str(kind): 0 for kind in ChangeKind} | {"total": 0, "bytes_before": 0, "bytes_after": 0}
+    for change in changes:
+        number[change.kind] += 1
+        number["total"] += 1
+        for key, entry in (("bytes_before", change.before), ("bytes_after", change.after)):
+            if entry is not None and entry.kind is not EntryKind.FOLDER:
+                number[key] += entry.size_bytes
+    return number

@@ -9,7 +9,7 @@ from support.tree_builder import DictObjects, Executable, Symlink, put_tree, roo
 from support.tree_builder import entry as make_entry
 
 from casreplay.errors import CorruptError
-from casreplay.history.diff import counts, diff_trees
+from casreplay.history.diff import counts, diff_trees, summary, without_full_folders
 from casreplay.history.walk import walk
 from casreplay.model.changes import ChangeCounts, ChangeKind
 from casreplay.model.objects import EntryKind, EntryState
@@ -150,6 +150,21 @@ def test_counts_sum_by_kind():
     assert counts(found).total == 5
 
 
+def test_a_summary_adds_up_bytes():
+    found = changes({b"a": b"123", b"b": b"1", b"d": {b"e": b"12"}}, {b"a": b"1", b"c": b"1234"})
+    assert summary(found) == {
+        "added": 1,
+        "modified": 1,
+        "deleted": 2,
+        "renamed": 0,
+        "type": 0,
+        "mode": 0,
+        "total": 4,
+        "bytes_before": 6,
+        "bytes_after": 5,
+    }
+
+
 def test_a_damaged_folder_names_its_path():
     objects = DictObjects()
     a = root_of(objects, {b"d": {b"f": b"1"}})
@@ -191,6 +206,11 @@ def test_applying_the_changes_to_one_side_gives_the_other(before, after):
         if change.after is not None:
             state[change.path] = target[change.path]
     assert state == target
+
+
+@given(folders, folders)
+def test_full_folders_can_be_left_out_afterwards(before, after):
+    assert without_full_folders(changes(before, after, folders=True)) == changes(before, after)
 
 
 @given(folders, folders)
