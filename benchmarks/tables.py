@@ -12,7 +12,7 @@ import json
 import re
 from pathlib import Path
 
-from figures import judge, judge_growth, median
+from figures import OTHERS, OWN, judge, judge_growth, median
 
 HERE = Path(__file__).resolve().parent
 RESULTS = HERE / "results"
@@ -67,13 +67,14 @@ def comparison(result):
             grid(["figure", "casreplay", "best of the others", "measured", "to reach", "verdict"], rows)
         )
     operations = list(cells)
-    peers = list(dict.fromkeys(peer for by_peer in cells.values() for peer in by_peer))
+    peers = [peer for peer in (OWN, *OTHERS) if any(peer in by_peer for by_peer in cells.values())]
     for title, metric, digits in VIEWS:
         rows = [[peer, *(cell(cells, op, peer, metric, digits) for op in operations)] for peer in peers]
         parts.append(f"**{title}**\n\n" + grid(["tool", *operations], rows))
     if result["growth"]:
         stages = list(next(iter(result["growth"].values())))
-        rows = [[peer, *(show(sizes.get(s), 2) for s in stages)] for peer, sizes in result["growth"].items()]
+        growing = [(peer, result["growth"][peer]) for peer in peers if peer in result["growth"]]
+        rows = [[peer, *(show(sizes.get(s), 2) for s in stages)] for peer, sizes in growing]
         parts.append("**Store by number of commits, MB**\n\n" + grid(["tool", *stages], rows))
     return "\n\n".join([*parts, *failures(cells), commands(result["commands"])])
 
