@@ -80,6 +80,20 @@ class LazyGroup(click.Group):
             raise UsageError(f"There is no command {args[0]!r}", hint=hint, command=args[0])
         return super().resolve_command(ctx, args)
 
+    def shell_complete(
+        self, ctx: click.Context, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """Command names from the table, so that completing imports no command."""
+        from click.shell_completion import CompletionItem  # noqa: PLC0415 - only shells that complete
+
+        if incomplete.startswith("-"):
+            return click.Command.shell_complete(self, ctx, incomplete)
+        return [
+            CompletionItem(name, help=entry.short_help)
+            for name, entry in COMMANDS.items()
+            if name.startswith(incomplete)
+        ]
+
     def format_commands(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:  # noqa: ARG002 - click's signature
         """Commands under their families' headings, from the table alone."""
         for family, title in FAMILIES.items():
@@ -166,8 +180,12 @@ def run(
 
 def _invoke(session: Session, arguments: list[str]) -> int:
     """Run click without its own error handling; click's usage errors become ours."""
+    if "_CASREPLAY_COMPLETE" in session.environ:
+        cli.main(arguments, prog_name="casreplay", standalone_mode=False, obj=session)
     try:
-        result = cli.main(arguments, prog_name="casreplay", standalone_mode=False, obj=session)
+        # Not cli.main(): it answers a closed pipe with exit code 1, which means "failed" here.
+        with cli.make_context("casreplay", arguments, obj=session) as context:
+            result = cli.invoke(context)
         sys.stdout.flush()
     except click.exceptions.NoArgsIsHelpError as error:
         sys.stdout.write(error.format_message() + "\n")
@@ -201,7 +219,7 @@ def _internal_error(session: Session, error: Exception) -> int:
         traceback.print_exception(error, file=sys.stderr)
     hint = "Run it again with CASREPLAY_DEBUG=1 to see where; please report it with that text"
     if isinstance(error, OSError):
-        named = f" {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
+        named = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
         session.out.error(StoreIOError(f"{error.strerror or error}{named}", hint=hint))
     elif isinstance(error, MemoryError):
         session.out.error(CasreplayError("Out of memory", hint=hint))

@@ -13,7 +13,16 @@ import click
 
 from casreplay.cli.session import Session
 
-__all__ = ["Command", "Group", "command", "group", "json_option", "paths_argument", "snapshot_argument"]
+__all__ = [
+    "BaseCommand",
+    "Command",
+    "Group",
+    "command",
+    "group",
+    "json_option",
+    "paths_argument",
+    "snapshot_argument",
+]
 
 F = TypeVar("F", bound=Callable[..., Any])
 
@@ -53,7 +62,7 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
     ]
 
 
-class _WithExamples(click.Command):
+class BaseCommand(click.Command):
     """Adds the examples and the line about global options to a command's help."""
 
     examples: Sequence[str] = ()
@@ -77,11 +86,11 @@ class _WithExamples(click.Command):
         super().format_epilog(ctx, formatter)
 
 
-class Command(_WithExamples):
+class Command(BaseCommand):
     """A command of casreplay."""
 
 
-class Group(_WithExamples, click.Group):
+class Group(BaseCommand, click.Group):
     """A command with subcommands, such as ``config``."""
 
     command_class = Command

@@ -1,7 +1,8 @@
 """Progress on standard error: only on a terminal, only after a second, a few times a second.
 
-Commands hand a ``Progress`` (a ``model.monitor.Monitor``) to what takes long; below ``cli`` nothing prints. A run shorter than
-``QUIET_NS`` never shows anything, and whatever was shown is erased before the answer appears.
+Commands hand a ``Progress`` (a ``model.monitor.Monitor``) to what takes long; below ``cli``
+nothing prints. A run shorter than ``QUIET_NS`` never shows anything, and whatever was shown is
+erased before the answer appears.
 """
 
 from __future__ import annotations

@@ -53,5 +53,5 @@ COMMANDS: dict[str, Entry] = {
     "repair": Entry(_CLI + "health", "repair", "Rebuild what can be rebuilt", "keep"),
     "config": Entry(_CLI + "config", "config", "Check or show the configuration", "set up"),
     "doctor": Entry(_CLI + "doctor", "doctor", "Look for what could go wrong here", "set up"),
-    "demo": Entry(_CLI + "demo", "demo", "Watch it work on a made-up workspace", "set up"),
+    "demo": Entry(_CLI + "demo.command", "demo", "Watch it work on a made-up workspace", "set up"),
 }

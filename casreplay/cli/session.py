@@ -73,21 +73,27 @@ class Session:
 
         return locate_for_writing(self.cwd, option=self.store_option, environ=self.environ)
 
-    def repository(self) -> Repository:
-        """The repository, opened once."""
+    def repository(self, *, respect_gitignore: bool = False) -> Repository:
+        """The repository, opened once.
+
+        Args:
+            respect_gitignore: leave out what ``.gitignore`` files leave out, whatever the configuration says.
+        """
         if self._repository is None:
             from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
 
-            location = self.location()
-            self._repository = Repository.open(location.store, location.workspace, clock=self.clock)
+            where = self.location()
+            override = True if respect_gitignore else None
+            self._repository = Repository.open(
+                where.store, where.workspace, clock=self.clock, respect_gitignore=override
+            )
         return self._repository
 
     def close(self) -> None:
         """Release what the session opened; harmless when nothing was."""
         repository, self._repository = self._repository, None
-        closer = getattr(repository, "close", None)
-        if closer is not None:
-            closer()
+        if repository is not None:
+            repository.close()
 
     def progress(self) -> Progress:
         """A progress line for this run; shows nothing with ``--quiet``, ``--json`` or without a terminal."""

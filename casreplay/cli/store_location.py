@@ -1,7 +1,7 @@
 """Which store belongs to which folder.
 
 The order, first match wins: ``--store``; ``CASREPLAY_STORE``; then, for the current folder and
-each folder above it, the ``store`` key of its ``casreplay.json`` and the store recorded for it
+each folder above it, the ``STORE`` key of its ``casreplay.json`` and the store recorded for it
 in the user's data folder. So a command works from any subfolder of a workspace, as git does.
 
 The data folder holds ``stores/NAME-KEY`` (default stores, outside every workspace: an agent
@@ -28,6 +28,7 @@ __all__ = [
     "locate_for_writing",
     "record",
     "recorded_workspaces",
+    "upwards",
 ]
 
 CONFIG_NAME = b"casreplay.json"
@@ -163,7 +164,7 @@ def _named(cwd: bytes, option: str | None, environ: Mapping[str, str]) -> StoreL
     if not text:
         return None
     store = os.path.realpath(os.path.join(cwd, os.path.expanduser(os.fsencode(text))))
-    for folder in _upwards(os.path.realpath(cwd)):
+    for folder in upwards(os.path.realpath(cwd)):
         known = _read_record(_record_path(folder, environ))
         if known is not None and known.store == store:
             return StoreLocation(folder, store, source)
@@ -173,7 +174,7 @@ def _named(cwd: bytes, option: str | None, environ: Mapping[str, str]) -> StoreL
 
 
 def _recorded(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:
-    for folder in _upwards(os.path.realpath(cwd)):
+    for folder in upwards(os.path.realpath(cwd)):
         configured = _configured_store(folder)
         if configured is not None:
             return StoreLocation(folder, configured, "casreplay.json")
@@ -186,7 +187,7 @@ def _recorded(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:
     return None
 
 
-def _upwards(folder: bytes) -> Iterator[bytes]:
+def upwards(folder: bytes) -> Iterator[bytes]:
     """``folder`` and every folder above it."""
     while True:
         yield folder
@@ -197,7 +198,7 @@ def _upwards(folder: bytes) -> Iterator[bytes]:
 
 
 def _configured_store(folder: bytes) -> bytes | None:
-    """The ``store`` key of the configuration in ``folder``; ``None`` without one. Relative to ``folder``."""
+    """The ``STORE`` key of the configuration in ``folder``; ``None`` without one. Relative to ``folder``."""
     path = os.path.join(folder, CONFIG_NAME)
     try:
         with open(path, "rb") as file:
@@ -206,7 +207,7 @@ def _configured_store(folder: bytes) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"Cannot read {os.fsdecode(path)}: {error.strerror}") from error
-    if b'"store"' not in raw and b'"STORE"' not in raw:
+    if b'"STORE"' not in raw:
         return None
     import json  # noqa: PLC0415 - only for a configuration that names a store
 
@@ -217,7 +218,7 @@ def _configured_store(folder: bytes) -> bytes | None:
             f"{os.fsdecode(path)} is not valid JSON: {error}",
             hint="casreplay config check lists everything that is wrong with it",
         ) from error
-    store = (value.get("store") or value.get("STORE")) if isinstance(value, dict) else None
+    store = value.get("STORE") if isinstance(value, dict) else None
     if not isinstance(store, str) or not store:
         return None
     return os.path.realpath(os.path.join(folder, os.path.expanduser(os.fsencode(store))))

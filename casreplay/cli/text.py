@@ -8,6 +8,7 @@ window or reorder the line it stands in.
 from __future__ import annotations
 
 import time
+from collections.abc import Sequence
 
 __all__ = [
     "ago",
@@ -115,7 +116,7 @@ def count(number: int, noun: str, plural: str = "") -> str:
 
 
 def columns(
-    rows: list[tuple[str, ...]], *, right: frozenset[int] = frozenset(), gap: str = "  "
+    rows: Sequence[tuple[str, ...]], *, right: frozenset[int] = frozenset(), gap: str = "  "
 ) -> list[str]:
     """Rows as aligned lines; columns in ``right`` are right-aligned, the last one is never padded."""
     if not rows:

@@ -74,12 +74,12 @@ def test_names_that_are_not_utf8_are_recorded_too(tmp_path, environ):
 def test_the_configuration_names_a_store_relative_to_itself(workspace, environ):
     store = make_store(os.path.join(workspace, b".history"))
     with open(os.path.join(workspace, b"casreplay.json"), "w", encoding="utf-8") as file:
-        file.write('{"store": ".history"}')
+        file.write('{"STORE": ".history"}')
     found = locate(os.path.join(workspace, b"src"), option=None, environ=environ)
     assert (found.workspace, found.store, found.source) == (workspace, store, "casreplay.json")
 
 
-@pytest.mark.parametrize("text", ["{}", '{"store": ""}', '{"store": null}', '{"WORKSPACE_ROOT": "x"}'])
+@pytest.mark.parametrize("text", ["{}", '{"STORE": ""}', '{"STORE": null}', '{"WORKSPACE_ROOT": "x"}'])
 def test_a_configuration_without_a_store_changes_nothing(workspace, environ, text):
     store = make_store(default_store(workspace, environ))
     with open(os.path.join(workspace, b"casreplay.json"), "w", encoding="utf-8") as file:
@@ -89,7 +89,7 @@ def test_a_configuration_without_a_store_changes_nothing(workspace, environ, tex
 
 def test_a_broken_configuration_is_named(workspace, environ):
     with open(os.path.join(workspace, b"casreplay.json"), "w", encoding="utf-8") as file:
-        file.write('{"store": ')
+        file.write('{"STORE": ')
     with pytest.raises(ConfigError, match=r"casreplay\.json is not valid JSON"):
         locate(workspace, option=None, environ=environ)
 
@@ -120,7 +120,7 @@ def test_a_named_store_that_does_not_exist_is_an_error(workspace, environ):
 
 def test_an_option_is_relative_to_the_current_folder(workspace, environ):
     found = locate_for_writing(workspace, option="../store", environ=environ)
-    assert found.store == os.path.join(os.path.dirname(workspace), b"store")
+    assert found.store == os.path.join(os.path.dirname(workspace), b"STORE")
 
 
 def test_a_moved_workspace_is_told_where_its_store_is(tmp_path, workspace, environ):

@@ -1,6 +1,6 @@
 from __future__ import annotations
 
-import datetime
+import datetime as dt
 
 import pytest
 from hypothesis import given
@@ -100,9 +100,9 @@ def test_json_times_are_exact_and_readable_by_python(time_ns):
     text = iso_time(time_ns)
     assert text.endswith("Z")
     assert len(text) == len("2026-11-20T10:00:03.000000000Z")
-    moment = datetime.datetime.fromisoformat(text)
-    epoch = datetime.datetime(1970, 1, 1, tzinfo=datetime.UTC)
-    assert (moment - epoch) // datetime.timedelta(microseconds=1) == time_ns // 1000
+    moment = dt.datetime.fromisoformat(text)
+    epoch = dt.datetime(1970, 1, 1, tzinfo=dt.UTC)
+    assert (moment - epoch) // dt.timedelta(microseconds=1) == time_ns // 1000
     assert int(text[-10:-1]) == time_ns % 10**9
 
 

@@ -1,0 +1,103 @@
+"""The guided tour: which commands the demo shows, in which order, and why.
+
+``TOUR`` is the whole script. A step is a heading, a sentence or two, and command lines as the
+reader would type them; the output is real, made by running them. Adding a step is adding
+an entry.
+"""
+
+from __future__ import annotations
+
+import os
+import shlex
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+from casreplay.cli.output import Output
+
+__all__ = ["TOUR", "Step", "walk_through"]
+
+
+@dataclass(frozen=True, slots=True)
+class Step:
+    """One stop of the tour.
+
+    Attributes:
+        title: a heading.
+        text: what the reader should know before the output.
+        lines: command lines; ``casreplay ...`` or ``python ...``, run in the workspace.
+    """
+
+    title: str
+    text: str
+    lines: tuple[str, ...]
+
+
+TOUR: tuple[Step, ...] = (
+    Step(
+        "The night is over, and the check fails",
+        "An agent worked on this project all night; a snapshot was taken every quarter of an hour.",
+        ("python tools/check.py", "casreplay log --oneline -n 5"),
+    ),
+    Step(
+        "What changed since it was last known to be right?",
+        "Someone ran the check before the agent tidied up, and that snapshot was tagged 'checked'.",
+        ("casreplay diff checked @ --summary", "casreplay diff checked @"),
+    ),
+    Step(
+        "Too much to read: look at one file's history instead",
+        "Only snapshots that changed the settings:",
+        ("casreplay log --oneline config/settings.json", "casreplay diff checked @ --patch -- config"),
+    ),
+    Step(
+        "There it is: the tax rate went from 0.19 to 19",
+        "Bring back the settings, and the code that was changed with them. A safety snapshot is taken first.",
+        ("casreplay restore checked config src", "python tools/check.py"),
+    ),
+    Step(
+        "The agent also deleted the archive",
+        "Files that are gone from the folder are still in the store.",
+        ("casreplay diff checked @ -- data/archive", "casreplay restore checked data/archive"),
+    ),
+    Step(
+        "Is the store sound?",
+        "Every object is read back and checked against its id.",
+        ("casreplay fsck --data",),
+    ),
+)
+
+Runner = Callable[[Sequence[str]], int]
+
+
+def walk_through(
+    steps: Sequence[Step], out: Output, run_casreplay: Runner, workspace: bytes, environ: Mapping[str, str]
+) -> None:
+    """Show every step: heading, text, each command line and what it prints."""
+    for number, step in enumerate(steps, 1):
+        out.line()
+        out.line(out.style(f"{number}. {step.title}", "bold"))
+        out.line(f"   {step.text}")
+        for line in step.lines:
+            out.line()
+            out.line(out.style(f"$ {line}", "bold", "cyan"))
+            words = shlex.split(line)
+            if words[0] == "casreplay":
+                run_casreplay(words[1:])
+            else:
+                out.raw([_program_output(words, workspace, environ)])
+
+
+def _program_output(words: Sequence[str], workspace: bytes, environ: Mapping[str, str]) -> bytes:
+    """What ``python ...`` prints in the workspace; the interpreter is the one casreplay runs in."""
+    import subprocess  # noqa: PLC0415 - the demo alone starts a program
+
+    done = subprocess.run(  # noqa: S603 - the demo's own script, just written by the demo
+        [sys.executable, *words[1:]],
+        cwd=os.fsdecode(workspace),
+        env={**environ, "PYTHONDONTWRITEBYTECODE": "1"},
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        check=False,
+        timeout=60,
+    )
+    return done.stdout

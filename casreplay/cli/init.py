@@ -1,0 +1,114 @@
+"""``init``: make a store for a folder, and a configuration file to start from."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING
+
+import click
+
+from casreplay.cli.options import command, json_option
+from casreplay.cli.session import Session
+from casreplay.cli.text import safe_line
+from casreplay.errors import StoreIOError
+
+if TYPE_CHECKING:
+    from casreplay.cli.store_location import StoreLocation
+
+__all__ = ["ensure_store", "init"]
+
+
+@command(
+    "init",
+    examples=[
+        "casreplay init",
+        "casreplay --store /mnt/backup/project.store init",
+        "casreplay -C ~/agents/night-shift init",
+    ],
+)
+@click.option("--no-config", is_flag=True, help="Do not write casreplay.json.")
+@click.option("--force", is_flag=True, help="Even for / or the home folder.")
+@json_option
+@click.pass_obj
+def init(session: Session, *, no_config: bool, force: bool, as_json: bool) -> None:
+    """Make a store for this folder.
+
+    The store goes into the user's data folder, outside the workspace, so that whoever deletes
+    the workspace does not delete its history; --store puts it elsewhere (inside the workspace
+    is fine too: it is never captured). Also writes casreplay.json, a configuration in which
+    every key stands with its default. Where there is a store already, nothing is changed.
+    """
+    location = session.location_for_writing()
+    existed = location.exists
+    _make(session, location, force=force)
+    config = None if no_config else _write_config(location)
+    if as_json:
+        session.out.data(
+            {
+                "workspace": os.fsdecode(location.workspace),
+                "store": os.fsdecode(location.store),
+                "created": not existed,
+                "config": os.fsdecode(config) if config else None,
+            }
+        )
+        return
+    verb = "There is already a store" if existed else "Made a store"
+    session.out.confirm(f"{verb} for {_shown(location.workspace)}")
+    session.out.confirm(f"  store:  {_shown(location.store)}")
+    if config:
+        session.out.confirm(
+            f"  config: {_shown(config)} (every key with its default; delete what you do not need)"
+        )
+    if not existed:
+        session.out.confirm("Take the first snapshot with: casreplay commit -m baseline")
+
+
+def ensure_store(session: Session, *, force: bool) -> bool:
+    """Make the store of the current folder if it has none; returns whether it was made."""
+    location = session.location_for_writing()
+    if location.exists:
+        return False
+    _make(session, location, force=force)
+    session.out.note(f"Made a store for {_shown(location.workspace)} at {_shown(location.store)}")
+    return True
+
+
+def _make(session: Session, location: StoreLocation, *, force: bool) -> None:
+    """Make the store unless it exists, and record whose it is."""
+    from casreplay.cli.store_location import record  # noqa: PLC0415 - start-up speed
+    from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
+
+    if not location.exists:
+        Repository.init(location.workspace, location.store, force=force, clock=session.clock).close()
+    record(location, session.environ)
+
+
+def _write_config(location: StoreLocation) -> bytes | None:
+    """Write the template unless there is a configuration; returns its path when written.
+
+    A store inside the workspace is named in it, so that the two can be moved together.
+    """
+    from casreplay.cli.store_location import CONFIG_NAME  # noqa: PLC0415 - start-up speed
+    from casreplay.codec.config import template  # noqa: PLC0415 - start-up speed
+
+    text = template()
+    if location.store.startswith(location.workspace.rstrip(b"/") + b"/"):
+        import json  # noqa: PLC0415 - rarely needed
+
+        inside = os.path.relpath(location.store, location.workspace)
+        text = json.dumps({**json.loads(text), "STORE": os.fsdecode(inside)}, indent=2) + "\n"
+    path = os.path.join(location.workspace, CONFIG_NAME)
+    try:
+        with open(path, "x", encoding="utf-8") as file:
+            file.write(text)
+    except FileExistsError:
+        return None
+    except OSError as error:
+        raise StoreIOError(
+            f"Cannot write {_shown(path)}: {error.strerror}", hint="casreplay init --no-config does without"
+        ) from error
+    return path
+
+
+def _shown(path: bytes) -> str:
+    return safe_line(os.fsdecode(path))

@@ -1,0 +1,209 @@
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import types
+
+import click
+import pytest
+
+from casreplay import errors
+from casreplay.cli import registry
+from casreplay.cli.main import LazyGroup, run
+from casreplay.cli.options import command, json_option
+
+
+@pytest.fixture
+def add_command(monkeypatch):
+    """Adds a command whose body is the given function."""
+
+    def add(body, name="probe"):
+        @command(name, examples=[f"casreplay {name}"])
+        @json_option
+        @click.pass_obj
+        def probe(session, *, as_json):
+            return body(session)
+
+        module = types.ModuleType("made_up_commands")
+        module.probe = probe
+        monkeypatch.setitem(sys.modules, "made_up_commands", module)
+        entry = registry.Entry("made_up_commands", "probe", "A made-up command", "look")
+        monkeypatch.setitem(registry.COMMANDS, name, entry)
+
+    return add
+
+
+def raising(error):
+    def body(session):
+        raise error
+
+    return body
+
+
+def every_error():
+    return [getattr(errors, name) for name in errors.__all__]
+
+
+@pytest.mark.parametrize("kind", every_error(), ids=lambda kind: kind.__name__)
+def test_every_error_has_its_exit_code_and_is_shown(kind, add_command, capsys):
+    add_command(raising(kind("Something is wrong", hint="Do this", number=3)))
+    assert run(["probe"]) == kind.exit_code
+    assert capsys.readouterr().err == "error: Something is wrong\nhint: Do this\n"
+    assert run(["probe", "--json"]) == kind.exit_code
+    shown = json.loads(capsys.readouterr().err)["error"]
+    assert shown["type"] == kind.__name__
+    assert shown["exit_code"] == kind.exit_code
+    assert shown["fields"] == {"number": 3}
+
+
+def test_an_internal_error_is_no_traceback(add_command, capsys):
+    add_command(raising(RuntimeError("the \x1b[1m unforeseen")))
+    assert run(["probe"], environ={}) == 1
+    text = capsys.readouterr().err
+    assert text.startswith("error: Internal error: RuntimeError: the \\x1b[1m unforeseen\n")
+    assert "CASREPLAY_DEBUG=1" in text
+    assert "Traceback" not in text
+
+
+def test_the_traceback_is_there_when_asked_for(add_command, capsys):
+    add_command(raising(RuntimeError("the unforeseen")))
+    assert run(["probe"], environ={"CASREPLAY_DEBUG": "1"}) == 1
+    assert "Traceback" in capsys.readouterr().err
+
+
+def test_a_refusal_of_the_system_is_named(add_command, capsys):
+    add_command(raising(PermissionError(13, "Permission denied", "/some/file")))
+    assert run(["probe"]) == 1
+    assert capsys.readouterr().err.startswith("error: Permission denied: /some/file\n")
+
+
+def test_ctrl_c_is_130(add_command, capsys):
+    add_command(raising(KeyboardInterrupt()))
+    assert run(["probe"]) == 130
+    assert "Interrupted" in capsys.readouterr().err
+
+
+def test_a_commands_number_is_the_exit_code(add_command):
+    add_command(lambda session: 3)
+    assert run(["probe"]) == 3
+    add_command(lambda session: None)
+    assert run(["probe"]) == 0
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["nonsense"],
+        ["probe", "--nonsense"],
+        ["--nonsense"],
+        ["probe", "surplus"],
+        ["-C", "/no/such/folder", "probe"],
+    ],
+)
+def test_wrong_calls_are_2_and_have_a_hint(arguments, add_command, capsys):
+    add_command(lambda session: None)
+    assert run(arguments) == 2
+    assert capsys.readouterr().err.startswith("error: ")
+
+
+def test_a_wrong_call_with_json_answers_in_json(add_command, capsys):
+    add_command(lambda session: None)
+    assert run(["probe", "--json", "--nonsense"]) == 2
+    assert json.loads(capsys.readouterr().err)["error"]["type"] == "UsageError"
+
+
+def test_a_typing_error_names_the_nearest_command(capsys):
+    assert run(["comit"]) == 2
+    assert capsys.readouterr().err == "error: There is no command 'comit'\nhint: Did you mean commit?\n"
+
+
+@pytest.mark.parametrize("before", [True, False])
+def test_global_options_may_stand_on_either_side(before, add_command, tmp_path):
+    seen = {}
+
+    def body(session):
+        seen.update(cwd=session.cwd, store=session.store_option, quiet=session.out.quiet)
+
+    add_command(body)
+    options = ["-C", str(tmp_path), "--store", "elsewhere", "--quiet", "--no-color"]
+    assert run([*options, "probe"] if before else ["probe", *options]) == 0
+    assert seen == {"cwd": os.fsencode(tmp_path), "store": "elsewhere", "quiet": True}
+
+
+def test_help_lists_every_command_without_importing_any(capsys):
+    before = set(sys.modules)
+    assert run(["--help"]) == 0
+    text = capsys.readouterr().out
+    for name, entry in registry.COMMANDS.items():
+        assert f"  {name} " in text
+        assert entry.short_help in text
+    loaded = {entry.module for entry in registry.COMMANDS.values()}
+    assert not (set(sys.modules) - before) & loaded
+
+
+def test_every_command_belongs_to_a_family_that_help_shows():
+    assert {entry.family for entry in registry.COMMANDS.values()} <= set(registry.FAMILIES)
+
+
+@pytest.mark.parametrize("name", list(registry.COMMANDS))
+def test_every_command_has_help_with_an_example(name, capsys):
+    assert run([name, "--help"]) == 0
+    text = capsys.readouterr().out
+    assert "Examples:" in text
+    assert f"  casreplay {name}" in text
+
+
+def test_no_arguments_show_the_help(capsys):
+    assert run([]) == 0
+    assert "Usage: casreplay" in capsys.readouterr().out
+
+
+def test_commands_are_completed_without_being_imported(add_command):
+    add_command(lambda session: None, name="probe")
+    group = LazyGroup("casreplay")
+    names = [item.value for item in group.shell_complete(click.Context(group), "pro")]
+    assert names == ["probe"]
+
+
+def casreplay(*arguments, **options):
+    return subprocess.run(
+        [sys.executable, "-m", "casreplay", *arguments],
+        capture_output=True,
+        text=True,
+        check=False,
+        **options,
+    )
+
+
+def test_the_process_shows_its_version():
+    done = casreplay("--version")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("casreplay ")
+
+
+def test_help_does_not_load_what_it_does_not_need():
+    program = (
+        "import sys; from casreplay.cli.main import run; run(['--help']); "
+        "print(sorted({'blake3', 'zstandard', 'sqlite3', 'pathspec', 'json'} & set(sys.modules)))"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    assert done.stdout.splitlines()[-1] == "[]"
+
+
+def test_a_reader_that_went_away_is_no_error():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-m", "casreplay", "--help"], stdout=writing, stderr=subprocess.PIPE, check=False
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (141, b"")
+
+
+@pytest.mark.parametrize("shell", ["bash", "zsh", "fish"])
+def test_completion_scripts_are_printed(shell):
+    done = casreplay("--help", env={**os.environ, "_CASREPLAY_COMPLETE": f"{shell}_source"})
+    assert "_CASREPLAY_COMPLETE" in done.stdout
+    assert done.returncode == 0
