@@ -1,7 +1,7 @@
 """The contracts of the object store and the snapshot log, in prose and protocol.
 
-Two implementations keep each contract honest: the one on disk (``store.repository_files``
-and its parts) and the one in memory (``store.memory``); ``tests/contracts`` runs both.
+Two implementations keep each contract honest: the one on disk (``store.disk`` and its
+parts) and the one in memory (``store.memory``); ``tests/contracts`` runs both.
 
 Order invariants that every implementation obeys (``docs/format.md``, section "Order"):
 
@@ -63,7 +63,7 @@ class ObjectReader(Protocol):
     """Read side of the store. Every byte returned was checked against its id."""
 
     def has(self, object_id: ObjectId) -> bool:
-        """Whether the object is present (and below a durable length, or written by this writer)."""
+        """Whether the object is present and below a durable length."""
 
     def get(self, object_id: ObjectId) -> bytes:
         """The object's bytes, verified against the id.
@@ -103,7 +103,10 @@ class ObjectWriter(Protocol):
         """Add a tree object; the same terms as ``put_blob``."""
 
     def sync(self) -> tuple[tuple[int, int], ...]:
-        """Make everything put so far durable; returns (segment number, durable length) pairs."""
+        """Make everything put so far durable; returns (segment number, durable length) pairs.
+
+        The pairs go into the log record that names the objects. Putting may go on afterwards.
+        """
 
     @property
     def stored_bytes(self) -> int:
@@ -141,7 +144,9 @@ class SnapshotLog(Protocol):
         """Make ``snapshot`` part of history, durably; the commit point.
 
         Raises:
-            LockedError: the head is no longer ``parent`` (lost compare-and-set): take the head again.
+            LockedError: the head is no longer ``parent``, or the sequence is not the next one
+                (lost compare-and-set), or objects were deleted since the writer began: take the
+                head again and start over.
         """
 
     def remove(self, ids: Iterable[SnapshotId], reason: str) -> None:

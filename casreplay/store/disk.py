@@ -1,0 +1,498 @@
+"""The store on disk: ties segments, index, log and locks together under the contracts of ``base``.
+
+Owns the folder's layout, creating and opening it, publishing what a log record made
+durable, and the steps of deleting segments. Decides nothing about history: which
+objects live and which snapshots go is told to it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+
+from casreplay.codec.log_records import LogRecord
+from casreplay.codec.records import RecordType
+from casreplay.errors import CorruptError, LockedError, MissingObjectError, StoreIOError
+from casreplay.model.ids import BlobId, ObjectId
+from casreplay.store import layout, segments
+from casreplay.store.base import ObjectInfo, ObjectKind
+from casreplay.store.entries import Entry
+from casreplay.store.files import FileLock, Files, OsFiles, join
+from casreplay.store.index import Index
+from casreplay.store.locks import Leases
+from casreplay.store.log import DiskLog
+from casreplay.store.overlay import Fresh, dropped_by, gather, newly_durable
+from casreplay.store.reading import Body, Decoder
+from casreplay.store.segments import SegmentAppender, Segments
+from casreplay.store.writer import Claim, SegmentWriter, decode_export
+
+__all__ = ["DiskStore"]
+
+_CANDIDATES = 8
+_ROOM = 1 << 20
+
+
+class DiskStore:
+    """A store in a folder; ``create`` or ``open`` makes one.
+
+    Attributes:
+        folder: where it lies.
+        id: 16 bytes that tell it from any other.
+        log: its snapshot log.
+        leases: its locks.
+        index: its index.
+        segments: its segments.
+    """
+
+    def __init__(self, files: Files, folder: str, store_id: bytes, *, durability: str, wait_s: float) -> None:
+        self.files = files
+        self.folder = folder
+        self.id = store_id
+        self.leases = Leases(files, folder, wait_s=wait_s)
+        self.segments = Segments(files, folder)
+        self.index = Index(files, folder)
+        self.log = DiskLog(files, folder, self.leases, synced=durability == "full")
+        self.log.published = self._publish
+        self._durable = durability != "off"
+        self._decoder = Decoder(self.segments, self._locate)
+        self._fresh = Fresh()
+        self._pending: dict[int, tuple[int, int, bytes]] = {}
+        self._adopted = Fresh()
+        self._shares: dict[int, FileLock] = {}
+        self.can_fork = True
+        self.adopted_bytes = 0
+
+    # Opening
+
+    @classmethod
+    def create(
+        cls, folder: str, *, files: Files | None = None, durability: str = "full", wait_s: float = 10.0
+    ) -> DiskStore:
+        """Make an empty store in ``folder``, which must not exist or be empty.
+
+        Raises:
+            UsageError: something else is there already.
+            StoreIOError: the disk refused; a half-made folder is completed by the next call.
+        """
+        disk: Files = OsFiles() if files is None else files
+        layout.create(disk, folder)
+        return cls.open(folder, files=disk, durability=durability, wait_s=wait_s)
+
+    @classmethod
+    def open(
+        cls, folder: str, *, files: Files | None = None, durability: str = "full", wait_s: float = 10.0
+    ) -> DiskStore:
+        """Open the store in ``folder``. Cost: some 10 ms at a million objects.
+
+        Args:
+            folder: the store.
+            files: the disk.
+            durability: ``full`` syncs objects and log; ``batch`` syncs objects only, so a power
+                failure may take the last snapshots but damages none; ``off`` syncs nothing.
+            wait_s: seconds to wait for a lock.
+
+        Raises:
+            NoRepositoryError: no store there.
+            UnknownFormatError: written by a newer version; nothing was changed.
+            CorruptError: the format file or the log's header is damaged.
+        """
+        disk: Files = OsFiles() if files is None else files
+        store = cls(disk, folder, layout.check(disk, folder), durability=durability, wait_s=wait_s)
+        if store.log.store_id != store.id:
+            raise CorruptError("The log belongs to another store", file=join(folder, "log"))
+        if not store.index.load():
+            try:
+                store.rebuild_index()
+            except (StoreIOError, LockedError):
+                # A store that cannot be written is read through entries held in memory.
+                store._catch_up()
+        else:
+            store._catch_up()
+        return store
+
+    def key(self) -> bytes:
+        """32 secret bytes of this store, for fingerprints of secrets."""
+        return self.files.read(join(self.folder, layout.KEY))
+
+    @property
+    def path(self) -> str:
+        """The store's folder, under the name other seams use."""
+        return self.folder
+
+    def read_cache(self, name: str) -> bytes | None:
+        """See ``CommitStore``."""
+        path = join(self.folder, layout.CACHE, name)
+        return self.files.read(path) if self.files.stamp(path) is not None else None
+
+    def write_cache(self, name: str, pieces: Iterable[bytes]) -> None:
+        """See ``CommitStore``. A failure costs time at the next commit, nothing else."""
+        path = join(self.folder, layout.CACHE, name)
+        temporary = f"{path}.{self.files.owner()}"
+        try:
+            handle = self.files.append(temporary, create=True)
+            try:
+                handle.write(b"".join(pieces))
+            finally:
+                handle.close()
+            self.files.rename(temporary, path)
+        except StoreIOError:
+            self.files.remove(temporary)
+
+    def close(self) -> None:
+        """Close open files."""
+        self.segments.close()
+
+    def refresh(self) -> None:
+        """Take in what other processes published or removed since."""
+        self.index.refresh()
+        if self.log.end() != max(self.index.log_end, self._fresh.log_end):
+            self._catch_up()
+
+    def _catch_up(self) -> None:
+        """Hold in memory what the log says beyond the index."""
+        end = self.log.end()
+        if end <= self.index.log_end:
+            self._fresh = Fresh(log_end=end)
+            return
+        records = (record for _, record in self.log.records_from(self.index.log_end))
+        longer, dropped = newly_durable(records, self.index.covered)
+        packed = gather(self.segments, self.index.covered, longer)
+        self._fresh = Fresh(packed=packed, covered=longer, dropped=dropped, log_end=end)
+
+    # Reading
+
+    def _locate(self, object_id: bytes) -> Entry | None:
+        """Where an object lies: adopted by this process, published, or known to the log only."""
+        found = None
+        if self._adopted.packed:
+            found = self._adopted.find(object_id)
+        if found is None:
+            found = self.index.find(object_id)
+        if found is None and self._fresh.packed:
+            found = self._fresh.find(object_id)
+        if found is not None and found.segment in self._fresh.dropped:
+            return None
+        return found
+
+    def has(self, object_id: ObjectId) -> bool:
+        """See ``ObjectReader``. Does not look for what others published since ``refresh``."""
+        return self._locate(object_id) is not None
+
+    def get(self, object_id: ObjectId) -> bytes:
+        """See ``ObjectReader``."""
+        entry = self._sought(object_id)
+        try:
+            return self._decoder.object_bytes(entry)
+        except CorruptError:
+            for other in self._others(entry):
+                try:
+                    return self._decoder.object_bytes(other)
+                except CorruptError:
+                    continue
+            raise
+
+    def stream(self, blob: BlobId) -> Iterator[bytes]:
+        """See ``ObjectReader``."""
+        return self._decoder.stream(self._sought(blob))
+
+    def info(self, object_id: ObjectId) -> ObjectInfo:
+        """See ``ObjectReader``."""
+        entry = self._sought(object_id)
+        header, _ = self.segments.record(entry.segment, entry.offset, entry.length)
+        kind = ObjectKind(header.kind)
+        raw = header.lengths[entry.position]
+        share = entry.length
+        if header.type == RecordType.GROUP:
+            share = entry.length * raw // max(header.raw_bytes, 1)
+        return ObjectInfo(kind, raw, share, header.depth)
+
+    def chunk_list(self, blob: BlobId) -> list[tuple[bytes, int]]:
+        """Ids and lengths of the blob's chunks in order; the blob itself when it is stored in one piece."""
+        return self._decoder.chunk_list(self._sought(blob))
+
+    def ids(self, kind: ObjectKind | None = None) -> Iterator[ObjectId]:
+        """See ``ObjectReader``. Chunks are blobs. Memory: a 256th of the ids."""
+        for leading in range(256):
+            seen = set()
+            for entry in self._entries(leading):
+                if (kind is None or entry.kind == kind) and entry.id not in seen:
+                    seen.add(entry.id)
+                    yield ObjectId(entry.id)
+
+    def _entries(self, leading: int) -> Iterator[Entry]:
+        yield from self.index.part(leading)
+        for fresh in (self._fresh, self._adopted):
+            yield from (entry for entry in fresh.entries() if entry.id[0] == leading)
+
+    def in_disk_order(self, ids: Iterable[ObjectId]) -> list[ObjectId]:
+        """The ids sorted by where they lie, missing ones last: the order in which reading is cheapest."""
+
+        def place(object_id: ObjectId) -> tuple[int, int, int]:
+            entry = self._locate(object_id)
+            return (1 << 62, 0, 0) if entry is None else (entry.segment, entry.offset, entry.position)
+
+        return sorted(ids, key=place)
+
+    def _sought(self, object_id: bytes) -> Entry:
+        entry = self._locate(object_id)
+        if entry is None:
+            # Readers read the log before the index: what they were told of may be newer than our view.
+            self.refresh()
+            entry = self._locate(object_id)
+        if entry is not None:
+            return entry
+        if object_id in self.log.tombstones():
+            raise MissingObjectError(
+                f"Object {object_id.hex()} was purged on purpose", id=object_id.hex(), purged=True
+            )
+        raise MissingObjectError(f"Object {object_id.hex()} is not in the store", id=object_id.hex())
+
+    def _others(self, entry: Entry) -> list[Entry]:
+        """Further copies of an object whose first copy is damaged, or was moved by a gc meanwhile."""
+        self.refresh()
+        place = (entry.segment, entry.offset, entry.position)
+        return [
+            other
+            for other in self.locate_all(entry.id)
+            if (other.segment, other.offset, other.position) != place
+        ]
+
+    def locate_all(self, object_id: bytes) -> list[Entry]:
+        """Every place where the object lies."""
+        found = self.index.find_all(object_id)
+        for fresh in (self._fresh, self._adopted):
+            one = fresh.find(object_id)
+            if one is not None and one not in found:
+                found.append(one)
+        return [entry for entry in found if entry.segment not in self._fresh.dropped]
+
+    # Writing
+
+    def writer(self, *, claim: Claim | None = None, rewriting: bool = False) -> SegmentWriter:
+        """A new writer with its own segment and a share of the store's lock.
+
+        Args:
+            claim: see ``SegmentWriter``.
+            rewriting: store what the store has already (gc). The caller holds ``deleting()``.
+
+        Raises:
+            LockedError: data is being removed just now.
+        """
+        share = None if rewriting else self.leases.writing()
+        if not rewriting:
+            self.refresh()
+            if self.log.expected_sweeps is None:
+                self.log.expected_sweeps = self.log.sweeps()
+        writer = SegmentWriter(self, claim=claim, rewriting=rewriting, durable=self._durable)
+        if share is not None:
+            self._shares[id(writer)] = share
+        return writer
+
+    def entry_of(self, object_id: bytes) -> Entry | None:
+        """See ``Host``."""
+        return self._locate(object_id)
+
+    def body_of(self, entry: Entry) -> Body:
+        """See ``Host``."""
+        return self._decoder.body(entry)
+
+    def new_segment(self) -> SegmentAppender:
+        """See ``Host``: the newest segment with room that nobody writes to, or a new one."""
+        covered = dict(self.index.covered)
+        with_room = [n for n, length in covered.items() if length < segments.SEAL_BYTES - _ROOM]
+        for number in sorted(with_room, reverse=True)[:_CANDIDATES]:
+            lock = self.files.try_lock(self.segments.path(number), exclusive=True)
+            if lock is None:
+                continue
+            self.refresh()
+            durable = max(self.index.covered.get(number, 0), self._fresh.covered.get(number, 0))
+            # Bytes beyond the durable length are somebody's who has not told the log yet, or a
+            # dead writer's. They cannot be told apart, so such a segment is left alone (gc's work).
+            if number not in self._fresh.dropped and self.segments.size(number) == durable > 0:
+                return SegmentAppender(number, self.files.append(self.segments.path(number)), lock)
+            lock.release()
+        return self._created_segment()
+
+    def _created_segment(self) -> SegmentAppender:
+        number = max([self.index.next_segment - 1, *self._fresh.covered, *self.segments.numbers()]) + 1
+        while True:
+            path = self.segments.path(number)
+            try:
+                handle = self.files.append(path, create=True)
+            except StoreIOError:
+                if self.files.stamp(path) is None:
+                    raise
+                number += 1  # another writer was faster
+                continue
+            handle.write(segments.HEADER)
+            self.files.sync_folder(join(self.folder, segments.FOLDER))
+            lock = self.files.try_lock(path, exclusive=True)
+            if lock is not None:
+                return SegmentAppender(number, handle, lock)
+            handle.close()
+            number += 1
+
+    def synced(self, writer: SegmentWriter) -> None:
+        """See ``Host``."""
+        for number, start, end, packed in decode_export(writer.export_entries()):
+            self._pending[number] = (start, end, packed)
+
+    def released(self, writer: SegmentWriter, *, failed: bool) -> None:
+        """See ``Host``."""
+        share = self._shares.pop(id(writer), None)
+        try:
+            if failed:
+                for number, start, _ in writer.segment_lengths():
+                    self._cut_back(number, start)
+        finally:
+            if not self._shares:
+                self.log.expected_sweeps = None
+            if share is not None:
+                share.release()
+
+    def adopt(self, exported: bytes) -> tuple[tuple[int, int], ...]:
+        """Take over what a forked worker synced and exported; returns its (segment, length) pairs.
+
+        The objects can be read here at once, and by others once the log names the segments.
+        """
+        spans = decode_export(exported)
+        for number, start, end, packed in spans:
+            self._pending[number] = (start, end, packed)
+            self._adopted.add(packed)
+            self.adopted_bytes += end - start
+        return tuple((number, end) for number, _, end, _ in spans)
+
+    def discard(self, exported: bytes) -> None:
+        """Cut off again what a worker exported, when the commit failed."""
+        for number, start, _, _ in decode_export(exported):
+            self._pending.pop(number, None)
+            lock = self.files.try_lock(self.segments.path(number), exclusive=True)
+            if lock is not None:
+                try:
+                    self._cut_back(number, start)
+                finally:
+                    lock.release()
+
+    def _cut_back(self, number: int, start: int) -> None:
+        """Cut a segment to ``start`` if no whole log record covers more; its lease is held."""
+        self.refresh()
+        durable = max(self.index.covered.get(number, 0), self._fresh.covered.get(number, 0))
+        if durable <= start < self.segments.size(number):
+            self.files.truncate(self.segments.path(number), start)
+
+    # Publishing: under the log's lock, behind a durable log record
+
+    def _publish(self, record: LogRecord, start: int, end: int) -> None:
+        """Index what a log record made durable. A failure costs nothing but a scan at the next opening."""
+        try:
+            if not self.index.refresh() and self.index.log_end == 0 and not self.index.load():
+                self._rebuild(end)
+                return
+            packed: list[bytes] = []
+            covered: dict[int, int] = {}
+            if self.index.log_end != start:
+                self._catch_up_to(start, packed, covered)
+            for number, length in record.segments:
+                known = max(self.index.covered.get(number, 0), covered.get(number, 0), len(segments.HEADER))
+                if length > known:
+                    packed.append(self._entries_between(number, known, length))
+                    covered[number] = length
+            top = max([self.index.next_segment - 1, *covered, *self._pending]) + 1
+            self.index.publish(b"".join(packed), covered, log_end=end, next_segment=top)
+            dropped = dropped_by(record)
+            if dropped:
+                self.index.drop(dropped, log_end=end)
+        except StoreIOError:
+            # The snapshot is recorded; the index is an accelerator and catches up later.
+            self._catch_up()
+            return
+        self._fresh = Fresh(log_end=end)
+        self._adopted = Fresh()
+
+    def _entries_between(self, number: int, known: int, length: int) -> bytes:
+        """Packed entries of a segment's records in ``[known, length)``."""
+        start, end, packed = self._pending.pop(number, (0, 0, b""))
+        if start == known and end == length:
+            return packed
+        return b"".join(gather(self.segments, {number: known}, {number: length}))
+
+    def _catch_up_to(self, end: int, packed: list[bytes], covered: dict[int, int]) -> None:
+        """Gather what other writers recorded and did not live to index."""
+        older = [record for offset, record in self.log.records_from(self.index.log_end) if offset < end]
+        longer, dropped = newly_durable(older, self.index.covered)
+        packed += gather(self.segments, self.index.covered, longer)
+        covered.update(longer)
+        if dropped:
+            self.index.drop(dropped, log_end=self.index.log_end)
+
+    def rebuild_index(self) -> int:
+        """Build the index anew from segments and log; returns the number of entries.
+
+        Cost: the headers of every segment.
+        """
+        with self.leases.appending():
+            self._rebuild(self.log.end())
+        return len(self.index)
+
+    def _rebuild(self, end: int) -> None:
+        durable, dropped = newly_durable((record for _, record in self.log.records_from(0)), {})
+        packed = gather(self.segments, {}, durable)
+        top = max([0, *durable, *dropped, *self.segments.numbers()]) + 1
+        self.index.rebuild(b"".join(packed), durable, log_end=end, next_segment=top, dropped=dropped)
+        self._fresh = Fresh(log_end=end)
+        self._adopted = Fresh()
+        self._decoder.clear()
+
+    # Deleting
+
+    @contextmanager
+    def deleting(self) -> Iterator[None]:
+        """Sole use of the store, for gc; ``LockedError`` while anybody writes."""
+        with self.leases.deleting():
+            self.refresh()
+            yield
+
+    def durable_lengths(self) -> dict[int, int]:
+        """Segment number to durable length, of every segment in use."""
+        lengths = {**self.index.covered, **self._fresh.covered}
+        return {number: length for number, length in lengths.items() if number not in self._fresh.dropped}
+
+    def unused_segments(self) -> list[int]:
+        """Segment files that no log record names: of dead writers, or of sweeps cut short."""
+        used = self.durable_lengths()
+        return [number for number in self.segments.numbers() if number not in used]
+
+    def delete_segments(
+        self,
+        numbers: Iterable[int],
+        *,
+        moved: tuple[tuple[int, int], ...] = (),
+        reason: str = "gc",
+        before: Callable[[], None] = lambda: None,
+    ) -> int:
+        """Take segments away: log record, index, data, in this order. Under ``deleting()``.
+
+        Args:
+            numbers: segments that hold nothing needed.
+            moved: what the rewriting writer's ``sync`` returned: where the living went.
+            reason: kept in the log.
+            before: invalidates caches, durably, before anything else happens.
+
+        Returns:
+            Bytes given back. A failure leaves either everything, or segments that no
+            record needs, which the next gc removes.
+        """
+        gone = sorted(set(numbers))
+        before()
+        named = [number for number in gone if number in self.durable_lengths()]
+        if named or moved:
+            self.log.sweep(named, moved, reason)
+        freed = 0
+        self._decoder.clear()
+        for number in gone:
+            freed += self.segments.size(number)
+            self.segments.forget(number)
+            self.files.remove(self.segments.path(number))
+        if gone:
+            self.files.sync_folder(join(self.folder, segments.FOLDER))
+        return freed

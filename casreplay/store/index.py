@@ -1,0 +1,329 @@
+"""The index: where every object lies. Rebuildable, a few files however many segments.
+
+Sorted runs in mapped files, and a small tail that is appended to. A commit of a few
+objects appends a batch to the tail; a full tail or a large batch becomes a run, and
+runs of like size are merged, so there are about log4(n) of them. ``manifest`` names
+the files in use and is replaced in one step.
+
+Every batch and the manifest say up to which offset of the log they know everything,
+and up to which length of each segment. A reader that finds more in the log scans the
+headers of what is new (``store.disk``). Nothing here is synced except runs and the
+manifest: a lost batch only means that its headers are scanned again.
+
+Changes are made under the log's lock only; readers take none. Does not read segments.
+"""
+
+from __future__ import annotations
+
+import json
+import struct
+import zlib
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+
+from casreplay.codec.hashing import checksum
+from casreplay.errors import CorruptError, StoreIOError
+from casreplay.store.entries import ENTRY_BYTES, Entry, iterate, slices, unpack
+from casreplay.store.files import Files, is_missing, join, replace
+from casreplay.store.runs import Run, merged
+
+__all__ = ["FOLDER", "Index"]
+
+FOLDER = "index"
+MANIFEST = "manifest"
+TAIL_LIMIT = 4096
+"""Entries the tail holds before it becomes a run."""
+_RATIO = 4
+_ATTEMPTS = 5
+_BATCH = struct.Struct("<4sIIQII")
+_BATCH_MAGIC = b"crB1"
+_PAIR = struct.Struct("<II")
+
+
+@dataclass(slots=True)
+class _State:
+    """One consistent view of the index: what a manifest and its tail say."""
+
+    number: int = 0
+    runs: list[tuple[str, Run]] = field(default_factory=list)
+    tail_name: str = ""
+    tail: bytes = b""
+    tail_size: int = 0
+    by_id: dict[bytes, int] | None = None
+    covered: dict[int, int] = field(default_factory=dict)
+    dropped: set[int] = field(default_factory=set)
+    log_end: int = 0
+    next_segment: int = 1
+    stamp: tuple[int, int, int] | None = None
+
+
+class Index:
+    """The index of one store. ``load`` before anything else."""
+
+    def __init__(self, files: Files, store_folder: str) -> None:
+        self._files = files
+        self._folder = join(store_folder, FOLDER)
+        self._state = _State()
+
+    @property
+    def log_end(self) -> int:
+        """Offset of the log up to which everything is known here."""
+        return self._state.log_end
+
+    @property
+    def covered(self) -> Mapping[int, int]:
+        """Segment number to the length below which every object is known here."""
+        return self._state.covered
+
+    @property
+    def next_segment(self) -> int:
+        """A number above that of any segment that ever existed, as far as is known here."""
+        return self._state.next_segment
+
+    def __len__(self) -> int:
+        """Entries, doubles included."""
+        state = self._state
+        in_runs: int = sum(run.count for _, run in state.runs)
+        return in_runs + len(state.tail) // ENTRY_BYTES
+
+    def load(self) -> bool:
+        """Read what is on disk now; returns whether it was usable.
+
+        ``False`` leaves an empty index that knows nothing: the caller rebuilds it.
+        """
+        for _ in range(_ATTEMPTS):
+            try:
+                self._state = self._read()
+            except StoreIOError as error:
+                # A merge replaced the files between our two looks, or they were lost.
+                if not is_missing(error):
+                    raise
+            except (CorruptError, ValueError, KeyError, TypeError):
+                break
+            else:
+                return True
+        self._state = _State()
+        return False
+
+    def refresh(self) -> bool:
+        """Take in what others published since; returns whether anything changed. Cost: two ``stat``s."""
+        state = self._state
+        stamp = self._files.stamp(join(self._folder, MANIFEST))
+        if stamp != state.stamp:
+            return self.load()
+        tail = self._files.stamp(join(self._folder, state.tail_name)) if state.tail_name else None
+        if tail is None or tail[1] == state.tail_size:
+            return False
+        self._read_tail(state)
+        return True
+
+    def _read(self) -> _State:
+        path = join(self._folder, MANIFEST)
+        stamp = self._files.stamp(path)
+        line, _, rest = self._files.read(path).partition(b"\n")
+        if checksum(rest).hex().encode() != line:
+            raise CorruptError("The index manifest's checksum does not hold", file=path)
+        fields = json.loads(rest)
+        state = _State(
+            number=fields["number"],
+            runs=[(name, Run(self._files, join(self._folder, name))) for name in fields["runs"]],
+            tail_name=fields["tail"],
+            covered={int(key): value for key, value in fields["covered"].items()},
+            dropped=set(fields["dropped"]),
+            log_end=fields["log_end"],
+            next_segment=fields["next_segment"],
+            stamp=stamp,
+        )
+        self._read_tail(state)
+        return state
+
+    def _read_tail(self, state: _State) -> None:
+        """Append to ``state`` the batches of the tail file that it does not hold yet."""
+        data = self._files.read(join(self._folder, state.tail_name))
+        at, tail = state.tail_size, [state.tail]
+        while len(data) - at >= _BATCH.size:
+            magic, entries, pairs, log_end, next_segment, crc = _BATCH.unpack_from(data, at)
+            end = at + _BATCH.size + pairs * _PAIR.size + entries * ENTRY_BYTES
+            if magic != _BATCH_MAGIC or end > len(data) or _batch_crc(data[at:end]) != crc:
+                break  # being written now, or torn: the log says what is missing
+            body = at + _BATCH.size
+            for number, length in _PAIR.iter_unpack(data[body : body + pairs * _PAIR.size]):
+                state.covered[number] = max(length, state.covered.get(number, 0))
+            tail.append(data[body + pairs * _PAIR.size : end])
+            state.log_end, state.next_segment = log_end, max(next_segment, state.next_segment)
+            at = end
+        state.tail = b"".join(tail)
+        state.tail_size = at
+        state.by_id = None
+
+    def find(self, object_id: bytes) -> Entry | None:
+        """One entry of an id, or ``None``. Cost: about 1 us a run."""
+        state = self._state
+        if state.tail:
+            if state.by_id is None:
+                tail = state.tail
+                state.by_id = {tail[i : i + 32]: i for i in range(0, len(tail), ENTRY_BYTES)}
+            at = state.by_id.get(object_id)
+            if at is not None:
+                return unpack(state.tail, at)
+        for _, run in state.runs:
+            found = run.find(object_id)
+            if found is not None:
+                return found
+        return None
+
+    def find_all(self, object_id: bytes) -> list[Entry]:
+        """Every entry of an id, newest first: doubles are what damage to one copy is healed from."""
+        state = self._state
+        found = [entry for entry in iterate(state.tail) if entry.id == object_id]
+        for _, run in reversed(state.runs):
+            found += run.find_all(object_id)
+        return found
+
+    def part(self, leading: int) -> Iterator[Entry]:
+        """Entries of the ids that start with the byte ``leading``, doubles included, in no order."""
+        state = self._state
+        yield from (entry for entry in iterate(state.tail) if entry.id[0] == leading)
+        for _, run in state.runs:
+            yield from map(unpack, slices(run.part(leading, 256)))
+
+    def publish(self, packed: bytes, covered: Mapping[int, int], *, log_end: int, next_segment: int) -> None:
+        """Add entries and what is known with them. Under the log's lock only.
+
+        Args:
+            packed: entries in any order.
+            covered: segment to length, for the segments that ``packed`` concerns.
+            log_end: offset of the log up to which everything is known now.
+            next_segment: a number above every segment used.
+        """
+        state = self._state
+        count = len(packed) // ENTRY_BYTES
+        if not state.tail_name or (len(state.tail) // ENTRY_BYTES) + count > TAIL_LIMIT:
+            state.covered.update(covered)
+            state.log_end = log_end
+            state.next_segment = max(next_segment, state.next_segment)
+            self._fold(packed, set())
+            return
+        batch = _encode_batch(packed, covered, log_end, next_segment)
+        handle = self._files.append(join(self._folder, state.tail_name))
+        try:
+            if handle.size != state.tail_size:
+                # A torn batch is in the way: everything behind it would be invisible.
+                handle.close()
+                self._files.truncate(join(self._folder, state.tail_name), state.tail_size)
+                handle = self._files.append(join(self._folder, state.tail_name))
+            handle.write(batch)
+        finally:
+            handle.close()
+        state.covered.update(covered)
+        state.log_end = log_end
+        state.next_segment = max(next_segment, state.next_segment)
+        state.tail += packed
+        state.tail_size += len(batch)
+        if state.by_id is not None:
+            start = len(state.tail) - len(packed)
+            state.by_id.update({packed[i : i + 32]: start + i for i in range(0, len(packed), ENTRY_BYTES)})
+
+    def drop(self, segments: set[int], *, log_end: int) -> None:
+        """Forget everything in ``segments``, durably. Under the log's lock, before their data goes."""
+        state = self._state
+        for number in segments:
+            state.covered.pop(number, None)
+        state.log_end = log_end
+        self._fold(b"", segments, everything=True)
+
+    def rebuild(
+        self,
+        packed: bytes,
+        covered: Mapping[int, int],
+        *,
+        log_end: int,
+        next_segment: int,
+        dropped: set[int],
+    ) -> None:
+        """Replace the whole index by ``packed``. Under the log's lock only."""
+        self._files.make_folder(self._folder)
+        number = self._highest()
+        old = [name for name in self._files.names(self._folder) if name != MANIFEST]
+        self._state = _State(
+            number=number,
+            covered=dict(covered),
+            dropped=set(dropped),
+            log_end=log_end,
+            next_segment=next_segment,
+        )
+        self._fold(packed, set(), everything=True)
+        for name in old:
+            self._files.remove(join(self._folder, name))
+
+    def _highest(self) -> int:
+        numbers = [self._state.number]
+        names = self._files.names(self._folder)
+        numbers += [int(name[:8]) for name in names if name[:8].isdigit()]
+        return max(numbers)
+
+    def _fold(self, packed: bytes, dropped: set[int], *, everything: bool = False) -> None:
+        """Write tail and ``packed`` as a run, merged with runs of like size, and a manifest that says so."""
+        state = self._state
+        keep = list(state.runs)
+        absorbed: list[tuple[str, Run]] = []
+        count = (len(state.tail) + len(packed)) // ENTRY_BYTES
+        while keep and (everything or keep[-1][1].count < _RATIO * count):
+            absorbed.append(keep.pop())
+            count += absorbed[-1][1].count
+        number = state.number + 1
+        fresh = list(keep)
+        if count:
+            name = f"{number:08d}.run"
+            data = merged([run for _, run in absorbed], state.tail + packed, dropped)
+            self._create(name, data)
+            fresh.append((name, Run(self._files, join(self._folder, name))))
+        tail_name = f"{number:08d}.tail"
+        self._create(tail_name, b"")
+        fields = {
+            "number": number,
+            "runs": [name for name, _ in fresh],
+            "tail": tail_name,
+            "covered": {str(key): value for key, value in sorted(state.covered.items())},
+            "dropped": sorted(state.dropped | dropped),
+            "log_end": state.log_end,
+            "next_segment": state.next_segment,
+        }
+        text = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
+        replace(self._files, join(self._folder, MANIFEST), checksum(text).hex().encode() + b"\n" + text)
+        old = [name for name, _ in absorbed] + [state.tail_name]
+        self._state = _State(
+            number=number,
+            runs=fresh,
+            tail_name=tail_name,
+            covered=state.covered,
+            dropped=state.dropped | dropped,
+            log_end=state.log_end,
+            next_segment=state.next_segment,
+            stamp=self._files.stamp(join(self._folder, MANIFEST)),
+        )
+        for name in filter(None, old):
+            self._files.remove(join(self._folder, name))
+
+    def _create(self, name: str, data: bytes) -> None:
+        path = join(self._folder, name)
+        self._files.remove(path)
+        handle = self._files.append(path, create=True)
+        try:
+            handle.write(data)
+            handle.sync()
+        finally:
+            handle.close()
+
+
+def _encode_batch(packed: bytes, covered: Mapping[int, int], log_end: int, next_segment: int) -> bytes:
+    pairs = b"".join(_PAIR.pack(number, length) for number, length in covered.items())
+    counts = (len(packed) // ENTRY_BYTES, len(covered))
+    head = _BATCH.pack(_BATCH_MAGIC, *counts, log_end, next_segment, 0)
+    crc = _batch_crc(head + pairs + packed)
+    return head[:-4] + crc.to_bytes(4, "little") + pairs + packed
+
+
+def _batch_crc(batch: bytes) -> int:
+    """Checksum of a batch, its own four bytes taken as absent."""
+    return zlib.crc32(batch[_BATCH.size :], zlib.crc32(batch[: _BATCH.size - 4]))

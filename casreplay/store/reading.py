@@ -1,0 +1,235 @@
+"""From entries to bytes: records, groups, deltas, chunk lists, each verified.
+
+Owns decoding and its caches, and the limits that keep a hostile store from taking
+memory or time: frames are bounded by the codec, delta chains by 32 steps, whole blobs
+by ``MAX_WHOLE_BYTES`` (larger ones are streamed). Finds nothing itself: where an
+object lies is asked of a callable.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections import OrderedDict
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from itertools import accumulate
+from typing import Generic, TypeVar
+
+from casreplay.codec import frame, hashing
+from casreplay.codec.records import MAX_DEPTH, Encoding, RecordHeader, RecordType, decode_chunk_list
+from casreplay.errors import CorruptError, MissingObjectError
+from casreplay.store.base import ObjectKind
+from casreplay.store.entries import Entry
+from casreplay.store.segments import Segments
+
+__all__ = ["MAX_WHOLE_BYTES", "Body", "Decoder", "verified"]
+
+MAX_WHOLE_BYTES = 2 << 30
+"""``get`` refuses blobs longer than this; ``stream`` does not hold them."""
+_GROUP_CACHE_BYTES = 8 << 20
+_BODY_CACHE_BYTES = 16 << 20
+
+
+_V = TypeVar("_V")
+_Place = tuple[int, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Body:
+    """A decoded body.
+
+    Attributes:
+        raw: an object's bytes, or the chunk list of a chunked blob.
+        kind: number of the ``ObjectKind``.
+        depth: deltas above the key frame.
+        key: id of the key frame's object.
+        whole_bytes: the object's length.
+        is_chunked: whether ``raw`` is a chunk list.
+    """
+
+    raw: bytes
+    kind: int
+    depth: int
+    key: bytes
+    whole_bytes: int
+    is_chunked: bool
+
+
+class _ByteCache(Generic[_V]):
+    """Least recently used values, bounded by their bytes."""
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held = 0
+        self._values: OrderedDict[_Place, tuple[int, _V]] = OrderedDict()
+
+    def get(self, key: _Place) -> _V | None:
+        found = self._values.get(key)
+        if found is None:
+            return None
+        with contextlib.suppress(KeyError):  # another thread dropped it just now
+            self._values.move_to_end(key)
+        return found[1]
+
+    def put(self, key: _Place, value: _V, size: int) -> None:
+        if size > self._limit // 2 or key in self._values:
+            return
+        self._values[key] = (size, value)
+        self._held += size
+        while self._held > self._limit and self._values:
+            self._held -= self._values.popitem(last=False)[1][0]
+
+    def clear(self) -> None:
+        self._values.clear()
+        self._held = 0
+
+
+def verified(object_id: bytes, raw: bytes, kind: int) -> bytes:
+    """``raw`` if its id is ``object_id``; ``CorruptError`` otherwise."""
+    actual = hashing.tree_id(raw) if kind == ObjectKind.TREE else hashing.blob_id(raw)
+    if actual != object_id:
+        raise CorruptError(
+            f"Object {object_id.hex()} does not match its id", id=object_id.hex(), actual=actual.hex()
+        )
+    return raw
+
+
+class Decoder:
+    """Decodes what entries point at.
+
+    Args:
+        segments: where records are read.
+        locate: the entry of an id, or ``None``.
+    """
+
+    def __init__(self, segments: Segments, locate: Callable[[bytes], Entry | None]) -> None:
+        self._segments = segments
+        self._locate = locate
+        self._groups: _ByteCache[tuple[bytes, list[int], bytes]] = _ByteCache(_GROUP_CACHE_BYTES)
+        self._bodies: _ByteCache[Body] = _ByteCache(_BODY_CACHE_BYTES)
+
+    def clear(self) -> None:
+        """Forget everything decoded."""
+        self._groups.clear()
+        self._bodies.clear()
+
+    def object_bytes(self, entry: Entry) -> bytes:
+        """The object's bytes, verified against its id.
+
+        Raises:
+            CorruptError: damaged, or a chunked blob over ``MAX_WHOLE_BYTES``.
+            MissingObjectError: a chunk or a base is not in the store.
+        """
+        if entry.type == RecordType.GROUP:
+            return verified(entry.id, self._member(entry), entry.kind)
+        body = self.body(entry)
+        if not body.is_chunked:
+            return verified(entry.id, body.raw, body.kind)
+        if body.whole_bytes > MAX_WHOLE_BYTES:
+            raise CorruptError(
+                f"Blob {entry.id.hex()} of {body.whole_bytes} bytes is too large to be held whole",
+                hint="Stream it",
+                id=entry.id.hex(),
+            )
+        return verified(entry.id, b"".join(self._chunks(body)), body.kind)
+
+    def stream(self, entry: Entry) -> Iterator[bytes]:
+        """The blob in pieces; the id is checked behind the last one."""
+        body = self.body(entry) if entry.type != RecordType.GROUP else None
+        if body is None or not body.is_chunked:
+            yield self.object_bytes(entry)
+            return
+        hasher = hashing.BlobHasher()
+        for chunk in self._chunks(body):
+            hasher.update(chunk)
+            yield chunk
+        if hasher.id() != entry.id:
+            raise CorruptError(f"Object {entry.id.hex()} does not match its id", id=entry.id.hex())
+
+    def chunk_list(self, entry: Entry) -> list[tuple[bytes, int]]:
+        """Ids and lengths of a blob's chunks; the blob itself when it is not chunked."""
+        if entry.type != RecordType.CHUNKED:
+            return [(entry.id, self.body(entry).whole_bytes)]
+        body = self.body(entry)
+        return decode_chunk_list(body.raw, body.whole_bytes)
+
+    def _chunks(self, body: Body) -> Iterator[bytes]:
+        for chunk_id, length in decode_chunk_list(body.raw, body.whole_bytes):
+            entry = self._found(chunk_id)
+            if entry.type == RecordType.CHUNKED:
+                raise CorruptError(f"Chunk {chunk_id.hex()} is itself chunked", id=chunk_id.hex())
+            chunk = self.object_bytes(entry)
+            if len(chunk) != length:
+                raise CorruptError(f"Chunk {chunk_id.hex()} has the wrong length", id=chunk_id.hex())
+            yield chunk
+
+    def _found(self, object_id: bytes) -> Entry:
+        entry = self._locate(object_id)
+        if entry is None:
+            raise MissingObjectError(f"Object {object_id.hex()} is not in the store", id=object_id.hex())
+        return entry
+
+    def body(self, entry: Entry) -> Body:
+        """The decoded body, its delta chain applied. Not verified against the id.
+
+        Raises:
+            CorruptError: damaged, a chain of more than 32 deltas (so a loop too), or a
+                delta between an object and a chunk list.
+            MissingObjectError: a base is not in the store.
+        """
+        deltas: list[tuple[RecordHeader, memoryview]] = []
+        current = entry
+        body = self._key_or_cached(current, deltas)
+        while body is None:
+            if len(deltas) > MAX_DEPTH:
+                raise CorruptError(f"The delta chain of {entry.id.hex()} is too long", id=entry.id.hex())
+            current = self._found(deltas[-1][0].base)
+            body = self._key_or_cached(current, deltas)
+        for header, stored in reversed(deltas):
+            body = _applied(header, stored, body)
+        self._bodies.put((entry.segment, entry.offset, entry.position), body, len(body.raw))
+        return body
+
+    def _key_or_cached(self, entry: Entry, deltas: list[tuple[RecordHeader, memoryview]]) -> Body | None:
+        """The body, when it is no delta or known already; else ``None``, and the delta is noted."""
+        cached = self._bodies.get((entry.segment, entry.offset, entry.position))
+        if cached is not None:
+            return cached
+        if entry.type == RecordType.GROUP:
+            raw = self._member(entry)
+            return Body(raw, entry.kind, 0, entry.id, len(raw), is_chunked=False)
+        header, stored = self._segments.record(entry.segment, entry.offset, entry.length)
+        if header.ids != entry.id or header.type != entry.type or header.kind != entry.kind:
+            raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
+        if header.encoding == Encoding.DELTA:
+            deltas.append((header, stored))
+            return None
+        raw = _decoded(header, stored)
+        return Body(raw, header.kind, 0, entry.id, header.lengths[0], header.type == RecordType.CHUNKED)
+
+    def _member(self, entry: Entry) -> bytes:
+        """One object of a group; the decoded group is kept for its neighbours."""
+        group = self._groups.get((entry.segment, entry.offset))
+        if group is None:
+            header, stored = self._segments.record(entry.segment, entry.offset, entry.length)
+            if header.type != RecordType.GROUP or header.kind != entry.kind:
+                raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
+            group = (header.ids, list(accumulate(header.lengths, initial=0)), _decoded(header, stored))
+            self._groups.put((entry.segment, entry.offset), group, len(group[2]) + len(group[0]))
+        ids, starts, raw = group
+        position = entry.position
+        if ids[32 * position : 32 * position + 32] != entry.id:
+            raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
+        return raw[starts[position] : starts[position + 1]]
+
+
+def _decoded(header: RecordHeader, stored: memoryview) -> bytes:
+    return bytes(stored) if header.encoding == Encoding.PLAIN else frame.decompress(stored, header.raw_bytes)
+
+
+def _applied(header: RecordHeader, stored: memoryview, base: Body) -> Body:
+    is_chunked = header.type == RecordType.CHUNKED
+    if base.is_chunked != is_chunked:
+        raise CorruptError("A delta's base is of another type", id=header.ids.hex(), base=header.base.hex())
+    raw = frame.decompress(stored, header.raw_bytes, prefix=base.raw)
+    return Body(raw, header.kind, base.depth + 1, base.key, header.lengths[0], is_chunked)
