@@ -1,0 +1,136 @@
+"""Values given to names that hold secrets: ``password = ...`` in all the ways files write it.
+
+The engine finds a keyword (``keys.KEYWORDS``); from there this module finds the operator, the
+whole name and the value. Code counts quoted values only, settings and logs unquoted ones too.
+"""
+
+from __future__ import annotations
+
+import re
+
+from casreplay.forensics.secrets.keys import KEYWORDS, KeyClass, classify
+from casreplay.forensics.secrets.model import Candidate, FileKind, Probe, SecretClass
+from casreplay.forensics.secrets.values import is_secret_value
+
+__all__ = ["PROBES"]
+
+_REST = rb"[A-Za-z0-9_.\-]{0,40}"
+_CLOSE = rb"""["'`\\\])]{0,6}[ \t]{0,20}"""
+# What may stand between a name and its value. ``vl`` is the second half of a name/value pair.
+_OPERATOR = re.compile(
+    _REST
+    + _CLOSE
+    + rb"""(?:
+      (?P<sign> : [ \t]* [\w&<>\[\]|?]{1,30} [ \t]* = (?!=) | =>? | ==+ | :=? )
+    | (?P<comma> , (?=[ \t]*\\*["']) )
+    | (?P<call> \( (?=[ \t]*\\*["']) )
+    | (?P<tag> > (?=[^\s<]) )
+    | (?P<sql> (?=') )
+    | (?P<vl> (?:,[ \t]*)? (?:\r?\n\s{0,40})? \\*["']? value \\*["']? [ \t]{0,8} [:=] )
+    | (?P<prose> is\b:? )
+    )""",
+    re.VERBOSE,
+)
+_FLAG = re.compile(rb"[A-Za-z0-9_\-]{0,20}[ \t]+(?=[^\s-])")
+_REST_OF_NAME = re.compile(_REST)
+_NAME_BEFORE = re.compile(rb"[A-Za-z0-9_.\-$]{0,60}\Z")
+_FLAG_BEFORE = re.compile(rb"(?:\A|[\s\"'`(])--[A-Za-z0-9_\-]{0,30}\Z")
+_VALUE_TAG = re.compile(rb"(?:\\*[\"'])?[ \t]+value[ \t]*=")
+
+_QUOTED = re.compile(rb"""[rbuf@$L]{0,2}(["'`])((?:\\[\x20-\xff]|(?!\1)[^\\\x00-\x1f]){1,512})\1""")
+_ESCAPED = re.compile(rb"""(\\{1,7}["'])((?:(?!\1)[^\x00-\x1f]){1,512}?)\1""")
+_TO_SPACE = re.compile(rb"""[^\x00-\x20"'`<>]{1,512}""")
+_TO_LINE_END = re.compile(rb"[^\x00-\x08\x0a-\x1f]{1,512}")
+_SHELL_WORD = re.compile(rb"""[^\x00-\x20"'`<>;|&()]{1,512}""")
+_NEXT_PAIR = re.compile(rb"[&;,](?=\"?\\?[\w.\[\]\-]{1,40}\"?[=:]|\w*\Z)|\\[nrt\"']")
+_COMMENT = re.compile(rb"\s+[#;](?:\s.*)?\Z|\s+//.*\Z")
+_UNQUOTED_KINDS = (FileKind.SETTINGS, FileKind.YAML, FileKind.LOG, FileKind.SHELL)
+
+
+def _find(data: bytes, start: int, kind: FileKind) -> Candidate | None:
+    match = _OPERATOR.match(data, start)
+    flag = False
+    if match is None:
+        match = _FLAG.match(data, start)
+        flag = True
+        if match is None or not _FLAG_BEFORE.search(data, max(0, start - 40), start):
+            return None
+    before = _NAME_BEFORE.search(data, max(0, start - 60), start)
+    after = _REST_OF_NAME.match(data, start)
+    name_start = before.start() if before else start
+    key = classify(data[name_start : after.end() if after else start].lstrip(b"-$"))
+    if key is None:
+        return None
+    how = "flag" if flag else match.lastgroup or ""
+    if how in ("prose", "sql") and key is not KeyClass.PASSWORD:
+        return None
+    if how == "comma" and not _is_argument(data, name_start):
+        return None
+    if how == "call" and b"." in match.group():
+        return None
+    return _value(data, match.end(), key, kind, how, name_start)
+
+
+def _is_argument(data: bytes, name_start: int) -> bool:
+    """Whether a quoted name before a comma is the first argument of a call, or a command-line flag."""
+    before = data[max(0, name_start - 8) : name_start].rstrip(b"\\\"'")
+    return before.endswith(b"(") or data[name_start : name_start + 2] == b"--"
+
+
+def _value(  # noqa: PLR0913, PLR0917 - one call, all facts about one place
+    data: bytes, at: int, key: KeyClass, kind: FileKind, how: str, name_start: int
+) -> Candidate | None:
+    if how == "tag" and data[name_start - 1 : name_start] not in (b"<", b":"):
+        return None
+    while data[at : at + 1] in (b" ", b"\t"):
+        at += 1
+    for pattern in (_QUOTED, _ESCAPED):
+        quoted = pattern.match(data, at)
+        if quoted is not None:
+            return _judged(data, quoted.span(2), key, kind, quoted=True)
+    if kind is FileKind.CODE or (how in ("comma", "call", "sql")):
+        return None
+    if data[at : at + 1] in (b'"', b"'"):
+        at += 1
+    return _judged(data, _unquoted(data, at, kind, how), key, kind, quoted=how == "tag")
+
+
+def _unquoted(data: bytes, at: int, kind: FileKind, how: str) -> tuple[int, int]:
+    """The span of an unquoted value at ``at``; empty when there is none."""
+    whole_line = kind in (FileKind.SETTINGS, FileKind.YAML) and how in ("sign", "vl")
+    pattern = _TO_LINE_END if whole_line else _SHELL_WORD if kind is FileKind.SHELL else _TO_SPACE
+    found = pattern.match(data, at)
+    if found is None:
+        return at, at
+    value = found.group()
+    if whole_line:
+        comment = _COMMENT.search(value)
+        value = (value[: comment.start()] if comment else value).rstrip(b" \t,")
+        return at, at + len(value)
+    cut = _NEXT_PAIR.search(value)
+    value = value[: cut.start()] if cut else value
+    return at, at + len(value.rstrip(b".,;:)]}!?\\"))
+
+
+def _judged(
+    data: bytes, span: tuple[int, int], key: KeyClass, kind: FileKind, *, quoted: bool
+) -> Candidate | None:
+    value = data[span[0] : span[1]]
+    if not is_secret_value(value, key, kind, quoted=quoted):
+        return None
+    return Candidate(f"assign.{key.value}", SecretClass.PASSWORD_LIKE, span[0], span[1], rank=7)
+
+
+_ANY = "(?:" + "|".join(re.escape(word.decode()) for word in KEYWORDS) + ")"
+PROBES = (
+    Probe(
+        "assign",
+        KEYWORDS,
+        _ANY + r"""[A-Za-z0-9_.\-]{0,40}["'`\\\])]{0,6}[ \t]{0,20}"""
+        r"""(?:[=:,(>']|is|v|[\\"]{0,3}value|\r?\n\s{0,40}[\\"']{0,8}v)""",
+        0,
+        _find,
+    ),
+    Probe("assign.flag", KEYWORDS, r"--[A-Za-z0-9_\-]{0,30}" + _ANY + r"[A-Za-z0-9_\-]{0,20}[ \t]", 0, _find),
+)
+"""The second probe finds command-line flags; both end in the same search."""
