@@ -19,7 +19,7 @@ from casreplay.clock import Clock, monotonic_ns, system_clock
 from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_snapshot
 from casreplay.errors import LockedError
-from casreplay.history.ingest import ingest
+from casreplay.history.ingest import Ingested, ingest
 from casreplay.history.scan import Scan, ScanOptions, scan
 from casreplay.history.treebuild import Built, build
 from casreplay.model.changes import ChangeCounts
@@ -136,23 +136,32 @@ class Committer:
         started = monotonic_ns()
         head = self._store.log.head()
         with _no_collector(), self._store.writer() as writer:
-            pending = _Trees(writer, hold=head is not None)
-            seen, worker_segments = self._look(options, head, writer, monitor, pending)
-            wanted = bool(options.label or options.tags)
-            if head is not None and head.tree == seen.built.content and not wanted:
+            trees = _Trees(writer, hold=head is not None)
+            seen, ingested = self._look(options, head, writer, monitor, trees)
+            is_named = bool(options.label or options.tags)
+            if head is not None and head.tree == seen.built.content and not is_named:
                 if seen.scan.works:
                     self._save_cache(head.root, seen)
                 elapsed = monotonic_ns() - started
                 return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
-            pending.flush()
             monitor.stage("saving")
-            segments = (*worker_segments, *writer.sync())
+            snapshot = self._record(self._describe(options, seen), trees, writer, ingested)
             stored = writer.stored_bytes + self._store.adopted_bytes
-            snapshot = self._append(self._describe(options, seen), segments)
         parent = self._store.log.get(snapshot.parent) if snapshot.parent else None
         self._save_cache(snapshot.root, seen)
         changes = count(parent, snapshot)
         return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
+
+    def _record(self, draft: Snapshot, trees: _Trees, writer: WorkerWriter, ingested: Ingested) -> Snapshot:
+        """Make everything durable, then append to the log; on failure give back what workers wrote."""
+        segments, exported = ingested
+        try:
+            trees.flush()
+            return self._append(draft, (*segments, *writer.sync()))
+        except BaseException:
+            for one in exported:
+                self._store.discard(one)
+            raise
 
     def look(self, writer: WorkerWriter, monitor: Monitor = SILENT) -> tuple[TreeId, Coverage]:
         """The workspace's tree as it is now, put through ``writer`` without recording a snapshot.
@@ -172,17 +181,17 @@ class Committer:
         writer: WorkerWriter,
         monitor: Monitor,
         trees: _Trees,
-    ) -> tuple[_Seen, tuple[tuple[int, int], ...]]:
+    ) -> tuple[_Seen, Ingested]:
         start_ns = self._clock()
         monitor.stage("listing")
         cache = self._load_cache(head)
         rules = self._rules.fingerprint()
         scan_options = ScanOptions(self._root, self._rules, options.max_file_bytes, options.full, start_ns)
         found = scan(scan_options, cache, rules_match=cache is not None and cache.header.rules == rules)
-        segments = ingest(self._root, list(found.works.values()), self._store, writer, monitor)
+        ingested = ingest(self._root, list(found.works.values()), self._store, writer, monitor)
         monitor.stage("trees", len(found.works), "folders")
         built = build(found, start_ns, trees.put) if found.works or cache is None else _as_cached(cache)
-        return _Seen(found, built, _coverage(found, built), start_ns), segments
+        return _Seen(found, built, _coverage(found, built), start_ns), ingested
 
     def _describe(self, options: CommitOptions, seen: _Seen) -> Snapshot:
         return Snapshot(

@@ -24,7 +24,7 @@ from casreplay.workspace import workers
 from casreplay.workspace.capture import Captured, FileStream, read_file, read_link
 from casreplay.workspace.scanner import COLUMNS, open_folder
 
-__all__ = ["ingest"]
+__all__ = ["Ingested", "ingest"]
 
 PARALLEL_FILES = 400
 PARALLEL_BYTES = 24 << 20
@@ -43,8 +43,10 @@ Columns = list[tuple[bytes, bytes, bytes]]
 """For each folder of a part: ids, states and stat rows of its items."""
 
 
-Result = tuple[Columns, bytes, list[tuple[int, int]]]
-"""A share's columns, the index entries of its writer and the writer's durable segments."""
+Result = tuple[Columns, bytes]
+"""A share's columns and what its writer exported (nothing for the caller's own)."""
+Ingested = tuple[tuple[tuple[int, int], ...], tuple[bytes, ...]]
+"""Durable (segment, length) pairs of workers, and their exports."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -58,7 +60,7 @@ class _Job:
 
 def ingest(
     root: bytes, works: Sequence[FolderWork], store: ForkingStore, writer: ObjectWriter, monitor: Monitor
-) -> tuple[tuple[int, int], ...]:
+) -> Ingested:
     """Read every capture of ``works``, store it, and fill in ids, states and rows.
 
     Args:
@@ -69,14 +71,15 @@ def ingest(
         monitor: told of bytes read.
 
     Returns:
-        Durable (segment, length) pairs of the workers' writers; the caller's own is still open.
+        Durable (segment, length) pairs of the workers' writers, and what each exported (for
+        ``discard`` should the commit fail later); the caller's own writer is still open.
 
     Raises:
         CasreplayError: the store failed; nothing that was written counts.
     """
     parts_source = [(work.path, _items(work)) for work in works if work.captures]
     if not parts_source:
-        return ()
+        return (), ()
     weights = [sum(item[3] + FILE_COST_BYTES for item in items) for _, items in parts_source]
     files, size = sum(len(items) for _, items in parts_source), sum(weights)
     monitor.stage("reading", size, "B")
@@ -89,11 +92,11 @@ def ingest(
     ]
     for number, part in enumerate(ranges[1:], start=1):
         calls.append(partial(_worker_share, job, parts_source[part.start : part.stop], store, number))
-    columns, segments = _merge(workers.run(calls), store)
+    columns, ingested = _merge(workers.run(calls), store)
     for work, filled in zip((work for work in works if work.captures), columns, strict=True):
         _fill(work, *filled)
     monitor.advance(size)
-    return segments
+    return ingested
 
 
 def _items(work: FolderWork) -> list[Item]:
@@ -105,26 +108,27 @@ def _items(work: FolderWork) -> list[Item]:
 
 
 def _own_share(job: _Job, part: Part, writer: ObjectWriter) -> Result:
-    return _read_part(job, part, writer, 0), b"", []
+    return _read_part(job, part, writer, 0), b""
 
 
 def _worker_share(job: _Job, part: Part, store: ForkingStore, number: int) -> Result:
     """Runs in a forked process: its own writer, made durable before it answers."""
     with store.writer(claim=job.shared.claim) as writer:
         columns = _read_part(job, part, writer, number)
-        segments = [(number, length) for number, length in writer.sync()]
-        return columns, writer.export_entries(), segments
+        writer.sync()
+        return columns, writer.export_entries()
 
 
-def _merge(results: list[Result], store: ForkingStore) -> tuple[Columns, tuple[tuple[int, int], ...]]:
+def _merge(results: list[Result], store: ForkingStore) -> tuple[Columns, Ingested]:
     columns: Columns = []
     segments: list[tuple[int, int]] = []
-    for part_columns, entries, part_segments in results:
+    exported: list[bytes] = []
+    for part_columns, entries in results:
         columns.extend(part_columns)
-        segments.extend(part_segments)
         if entries:
-            store.adopt(entries)
-    return columns, tuple(segments)
+            segments.extend(store.adopt(entries))
+            exported.append(entries)
+    return columns, (tuple(segments), tuple(exported))
 
 
 def _read_part(job: _Job, part: Part, writer: ObjectWriter, worker: int) -> Columns:

@@ -148,8 +148,13 @@ class OverlayStore:
         """Nothing to hand over."""
         return b""
 
-    def adopt(self, entries: bytes) -> None:
+    def adopt(self, exported: bytes) -> tuple[tuple[int, int], ...]:
         """Nothing to take over."""
+        del exported
+        return ()
+
+    def discard(self, exported: bytes) -> None:
+        """Nothing to give back."""
 
     def read_cache(self, name: str) -> bytes | None:
         """The cache below."""

@@ -19,6 +19,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from types import TracebackType
 from typing import Protocol, Self
 
 from casreplay.model.ids import BlobId, ObjectId, SnapshotId, TreeId
@@ -174,7 +175,9 @@ class WorkerWriter(ObjectWriter, Protocol):
     def __enter__(self) -> Self:
         """The writer itself."""
 
-    def __exit__(self, *exc_info: object) -> None:
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None, /
+    ) -> None:
         """Release the lease; what was not synced does not count."""
 
     def export_entries(self) -> bytes:
@@ -191,8 +194,11 @@ class ForkingStore(ObjectReader, Protocol):
     def can_fork(self) -> bool:
         """Whether forked workers may open writers; ``False`` for stores that live in one process's memory."""
 
-    def adopt(self, entries: bytes) -> None:
-        """Index the records that a worker's writer made durable."""
+    def adopt(self, exported: bytes) -> tuple[tuple[int, int], ...]:
+        """Take over what a worker's writer made durable; returns its (segment, durable length) pairs."""
+
+    def discard(self, exported: bytes) -> None:
+        """Give back what a worker exported, when the commit failed."""
 
 
 class CommitStore(ForkingStore, Protocol):

@@ -1,0 +1,372 @@
+"""The repository: a workspace, its store and everything that can be asked of the two.
+
+This is the facade: the only module with a wide fan-out. It holds no rule of its own; each
+method names the module that does the work.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
+from dataclasses import replace
+from functools import cached_property
+from itertools import islice, takewhile
+from typing import Self
+
+from casreplay.clock import Clock, system_clock
+from casreplay.codec import config as config_codec
+from casreplay.errors import UnknownNameError, UsageError
+from casreplay.history import walk as walking
+from casreplay.history.annotations import Annotations
+from casreplay.history.commit import CommitOptions, CommitResult, Committer
+from casreplay.history.diff import counts as count_changes
+from casreplay.history.diff import diff_trees
+from casreplay.history.names import NameResolver
+from casreplay.history.overlay import OverlayStore
+from casreplay.history.paths_index import PathsIndex
+from casreplay.history.renames import detect_renames
+from casreplay.model.changes import Change, ChangeCounts
+from casreplay.model.config import Config
+from casreplay.model.ids import BlobId, TreeId
+from casreplay.model.monitor import SILENT, Monitor
+from casreplay.model.objects import Coverage, Snapshot, TreeEntry
+from casreplay.model.paths import display, is_inside
+from casreplay.store.base import ObjectReader, SnapshotLog
+from casreplay.store.disk import DiskStore
+from casreplay.workspace.gitstate import read_git_state
+from casreplay.workspace.guards import check_free_space, check_workspace
+from casreplay.workspace.ignore import IgnoreFiles, IgnoreRules
+
+__all__ = ["Repository"]
+
+CONFIG_NAME = "casreplay.json"
+MAX_IGNORE_FILE_BYTES = 1 << 20
+MAX_COUNTED_RENAMES = 500
+"""Commits that add and delete more paths count renames by equal content only."""
+PathLike = str | bytes | os.PathLike[str]
+
+
+class Repository:
+    """A workspace with its store. Open one with ``open`` or ``init``; use it as a context manager.
+
+    Attributes:
+        store: the store on disk.
+        root: the workspace, absolute bytes, symlinks resolved.
+        config: the workspace's ``casreplay.json``, or the defaults.
+        rules: what a commit leaves out.
+        notes: labels, tags and notes set after the commit.
+        clock: the present.
+    """
+
+    def __init__(self, store: DiskStore, root: bytes, config: Config, *, clock: Clock = system_clock) -> None:
+        self.store = store
+        self.root = root
+        self.config = config
+        self.clock = clock
+        self.rules = _rules(config, root, os.fsencode(store.folder))
+        self.notes = Annotations(store, clock=clock)
+
+    @classmethod
+    def init(
+        cls, workspace: PathLike, store: PathLike, *, force: bool = False, clock: Clock = system_clock
+    ) -> Self:
+        """Make an empty store at ``store`` for ``workspace`` and open it.
+
+        Args:
+            workspace: an existing folder.
+            store: a folder that does not exist yet or is empty.
+            force: allow ``/`` and the home folder as a workspace.
+            clock: the present.
+
+        Raises:
+            UsageError: the workspace is no folder, or too wide without ``force``.
+            StoreIOError: the folder cannot be made or is not empty.
+        """
+        root = _workspace(workspace)
+        check_workspace(root, force=force)
+        DiskStore.create(os.fsdecode(store)).close()
+        return cls.open(store, root, clock=clock)
+
+    @classmethod
+    def open(
+        cls,
+        store: PathLike,
+        workspace: PathLike,
+        *,
+        clock: Clock = system_clock,
+        respect_gitignore: bool | None = None,
+    ) -> Self:
+        """Open an existing store for ``workspace``.
+
+        Args:
+            store: the store's folder.
+            workspace: the folder it records; it need not exist any more.
+            clock: the present.
+            respect_gitignore: overrides the configuration's key of that name.
+
+        Raises:
+            NoRepositoryError: there is no store.
+            UnknownFormatError: a newer version wrote it; nothing was changed.
+            ConfigError: the workspace's ``casreplay.json`` is wrong.
+        """
+        root = os.path.realpath(os.fsencode(workspace))
+        path = os.path.join(os.fsdecode(root), CONFIG_NAME)
+        config = config_codec.load(path) if os.path.lexists(path) else Config()
+        if respect_gitignore is not None:
+            config = replace(config, respect_gitignore=respect_gitignore)
+        return cls(
+            DiskStore.open(os.fsdecode(store), durability=config.durability), root, config, clock=clock
+        )
+
+    def close(self) -> None:
+        """Release files and locks; harmless when done twice."""
+        self.store.close()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    # What there is
+
+    @property
+    def objects(self) -> ObjectReader:
+        """The object store, for reading."""
+        return self.store
+
+    @property
+    def log(self) -> SnapshotLog:
+        """The snapshot log."""
+        return self.store.log
+
+    def head(self) -> Snapshot | None:
+        """The newest snapshot; ``None`` in an empty history. Reads the end of the log only."""
+        return self.log.head()
+
+    def snapshots(self, *, limit: int | None = None, since_ns: int | None = None) -> Iterator[Snapshot]:
+        """Snapshots from the newest back, decoded as they are taken.
+
+        Args:
+            limit: at most so many.
+            since_ns: stop at the first one older than this time.
+        """
+        found = self.log.newest_first()
+        if since_ns is not None:
+            found = takewhile(lambda snapshot: snapshot.time_ns >= since_ns, found)
+        return islice(found, limit)
+
+    def snapshots_of(
+        self, paths: Iterable[bytes], *, limit: int | None = None, since_ns: int | None = None
+    ) -> Iterator[Snapshot]:
+        """Snapshots that changed one of ``paths`` or something below, from the newest back.
+
+        Cost: answered by the paths index, which is brought up to date first.
+        """
+        wanted = {event.sequence for path in paths for event in self.paths_index.history_of(path)}
+        found = (snapshot for snapshot in self.snapshots(since_ns=since_ns) if snapshot.sequence in wanted)
+        return islice(found, limit)
+
+    def snapshot(self, name: str) -> Snapshot:
+        """The snapshot that ``name`` means (see ``history.names`` for the rules).
+
+        Raises:
+            UnknownNameError: none fits.
+            AmbiguousNameError: several fit; the error lists them.
+        """
+        return NameResolver(self.log, self.clock, self.notes).resolve(name)
+
+    def parent(self, snapshot: Snapshot) -> Snapshot | None:
+        """The newest earlier snapshot still in history; the recorded parent unless that was pruned."""
+        earlier = (one for one in self.log.newest_first() if one.sequence < snapshot.sequence)
+        return next(earlier, None)
+
+    @cached_property
+    def paths_index(self) -> PathsIndex:
+        """Which snapshots changed which path."""
+        return PathsIndex(self.store)
+
+    # Contents
+
+    def entry(self, snapshot: Snapshot, path: bytes) -> TreeEntry | None:
+        """The entry at ``path`` in ``snapshot``; ``None`` when there is none."""
+        return walking.find(self.objects, snapshot.root, path)
+
+    def list_folder(self, snapshot: Snapshot, path: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
+        """Name and entry of everything directly in the folder ``path``, in name order.
+
+        Raises:
+            UnknownNameError: there is no such folder.
+        """
+        root = snapshot.root if not path else self._folder(snapshot, path)
+        return ((entry.name, entry) for entry in walking.entries(walking.load_folder(self.objects, root)))
+
+    def _folder(self, snapshot: Snapshot, path: bytes) -> TreeId:
+        found = self.entry(snapshot, path)
+        if found is None or found.tree_id is None:
+            what = "is no folder" if found else "does not exist"
+            raise UnknownNameError(f"{display(path)} {what} in this snapshot", path=display(path))
+        return found.tree_id
+
+    def walk(self, snapshot: Snapshot, path: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
+        """Path and entry of everything at or below ``path``, in name order, folders first."""
+        return walking.walk(self.objects, snapshot.root, path=path)
+
+    def read(self, snapshot: Snapshot, path: bytes) -> bytes:
+        """The content of the file or the target of the symlink at ``path``.
+
+        Raises:
+            UnknownNameError: no such path, a folder, or an entry whose content was not captured.
+            CorruptError: the stored content is damaged.
+        """
+        return self.objects.get(self._blob(snapshot, path))
+
+    def stream(self, snapshot: Snapshot, path: bytes) -> Iterator[bytes]:
+        """Like ``read``, in pieces, for contents of any size."""
+        return self.objects.stream(self._blob(snapshot, path))
+
+    def _blob(self, snapshot: Snapshot, path: bytes) -> BlobId:
+        found = self.entry(snapshot, path)
+        if found is None:
+            raise UnknownNameError(f"{display(path)} does not exist in this snapshot", path=display(path))
+        if found.blob_id is None:
+            state = found.state.name.lower().replace("_", " ")
+            what = (
+                f"has no content ({state})" if found.kind.has_content else f"is a {found.kind.name.lower()}"
+            )
+            raise UnknownNameError(f"{display(path)} {what} in this snapshot", path=display(path))
+        return found.blob_id
+
+    # Changes
+
+    def diff(
+        self,
+        before: Snapshot | None,
+        after: Snapshot | None,
+        *,
+        paths: Iterable[bytes] = (),
+        renames: bool = True,
+        monitor: Monitor = SILENT,
+    ) -> list[Change]:
+        """What changed from ``before`` to ``after``, sorted by path.
+
+        Args:
+            before: ``None``: nothing, everything is added.
+            after: ``None``: the folder as it is now.
+            paths: only these and what is below.
+            renames: pair deleted and added files that are the same.
+            monitor: told of progress when the folder is scanned.
+        """
+        if after is not None:
+            return self._changes(self.objects, before, after.root, paths=paths, renames=renames)
+        with self.now(monitor) as (objects, root, _):
+            return self._changes(objects, before, root, paths=paths, renames=renames)
+
+    def _changes(
+        self,
+        objects: ObjectReader,
+        before: Snapshot | None,
+        after: TreeId,
+        *,
+        paths: Iterable[bytes],
+        renames: bool,
+    ) -> list[Change]:
+        wanted = tuple(paths)
+        changes = list(diff_trees(objects, before.root if before else None, after, paths=wanted))
+        return list(detect_renames(changes, objects.get).changes) if renames else changes
+
+    @contextmanager
+    def now(self, monitor: Monitor = SILENT) -> Iterator[tuple[ObjectReader, TreeId, Coverage]]:
+        """The folder as it is now: a reader over store and folder, its root tree, its coverage.
+
+        Nothing is written. Changed contents are kept in memory up to 256 MiB.
+        """
+        overlay = OverlayStore(self.store)
+        root, coverage = self._committer(overlay).look(overlay, monitor)
+        yield overlay, root, coverage
+
+    def status(self, *, monitor: Monitor = SILENT) -> tuple[list[Change], Coverage]:
+        """What changed in the folder since the newest snapshot, and what the scan covered."""
+        with self.now(monitor) as (objects, root, coverage):
+            return self._changes(objects, self.head(), root, paths=(), renames=True), coverage
+
+    def counts(self, snapshot: Snapshot) -> ChangeCounts:
+        """How many paths ``snapshot`` changed against its parent in history."""
+        return self._count(self.parent(snapshot), snapshot)
+
+    def _count(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
+        return count_changes(self._counted(before, after))
+
+    def _counted(self, before: Snapshot | None, after: Snapshot) -> list[Change]:
+        changes = list(diff_trees(self.objects, before.root if before else None, after.root))
+        if before is None:
+            return changes
+        read = self.objects.get if len(changes) <= MAX_COUNTED_RENAMES else _no_content
+        return list(detect_renames(changes, read).changes)
+
+    # Recording
+
+    def commit(self, options: CommitOptions | None = None, *, monitor: Monitor = SILENT) -> CommitResult:
+        """Record the folder as it is now; see ``history.commit``.
+
+        Raises:
+            CasreplayError: the folder cannot be listed or the store failed; the history is as it was.
+        """
+        wanted = options or CommitOptions()
+        if not wanted.max_file_bytes and self.config.max_file_bytes:
+            wanted = replace(wanted, max_file_bytes=self.config.max_file_bytes)
+        check_free_space(os.fsencode(self.store.folder), self.config.min_free_percent)
+        return self._committer(self.store).commit(wanted, self._count_and_index, monitor)
+
+    def _count_and_index(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
+        if before is None:
+            covered = after.coverage
+            return ChangeCounts(added=covered.files + covered.symlinks + covered.special)
+        changes = self._counted(before, after)
+        self.paths_index.append(after, before, changes)
+        return count_changes(changes)
+
+    def _committer(self, store: DiskStore | OverlayStore) -> Committer:
+        return Committer(store, self.root, self.rules, clock=self.clock, git=read_git_state)
+
+
+def _no_content(blob: BlobId) -> bytes:
+    """Stands in for a reader where too many files changed to compare them by content."""
+    del blob
+    return b""
+
+
+def _workspace(workspace: PathLike) -> bytes:
+    root = os.path.realpath(os.fsencode(workspace))
+    if not os.path.isdir(root):
+        raise UsageError(f"{os.fsdecode(root)} is no folder", hint="Name the folder to record")
+    return root
+
+
+def _rules(config: Config, root: bytes, store: bytes) -> IgnoreRules:
+    """The ignore rules of a configuration; the store is never captured, wherever it lies."""
+    store = os.path.realpath(store)
+    inside = is_inside(store, root.rstrip(b"/")) and store != root
+    return IgnoreRules.build(
+        config.include_patterns,
+        config.exclude_patterns,
+        defaults=config.default_excludes,
+        files=IgnoreFiles(
+            own=config.use_ignore_files, git=config.respect_gitignore, read=_ignore_reader(root)
+        ),
+        protected=[store[len(root.rstrip(b"/")) + 1 :]] if inside else [],
+    )
+
+
+def _ignore_reader(root: bytes) -> Callable[[bytes], bytes | None]:
+    """Reads ignore files below ``root``; one that cannot be read, or is huge, has no rules."""
+
+    def read(path: bytes) -> bytes | None:
+        try:
+            with open(os.path.join(root, path), "rb") as file:
+                return file.read(MAX_IGNORE_FILE_BYTES)
+        except OSError:
+            return None
+
+    return read
