@@ -67,7 +67,7 @@ def commit(session: Session, /, **options: Any) -> None:
         full=options["full"],
     )
     with session.progress() as progress:
-        result = repository.commit(wanted, progress)
+        result = repository.commit(wanted, monitor=progress)
     if options["as_json"]:
         session.out.data(_commit_fields(session, result))
         return
@@ -137,7 +137,7 @@ def status(session: Session, *, limit: int, as_json: bool) -> None:
     repository = session.repository()
     head = repository.head()
     with session.progress() as progress:
-        changes, coverage = repository.status(progress)
+        changes, coverage = repository.status(monitor=progress)
     if as_json:
         session.out.data(_status_fields(session, head, changes, coverage))
         return

@@ -16,7 +16,7 @@ from casreplay.cli.store_location import CONFIG_NAME
 from casreplay.cli.text import safe, safe_line
 from casreplay.errors import ConfigError
 
-__all__ = ["config"]
+__all__ = ["config", "config_path"]
 
 
 @group("config", examples=["casreplay config check", "casreplay config show --json"])
@@ -33,7 +33,7 @@ def check(session: Session, *, file: str | None, as_json: bool) -> int:
 
     Looks at FILE, or at casreplay.json of the workspace. Exits 0 when it is right, 2 when not.
     """
-    path = session.path(file) if file is not None else _config_path(session)
+    path = session.path(file) if file is not None else config_path(session)
     shown = safe_line(os.fsdecode(path))
     if file is None and not os.path.lexists(path):
         problems: list[str] = []
@@ -58,7 +58,7 @@ def show(session: Session, *, changed: bool, as_json: bool) -> None:
     from casreplay.codec.config import load  # noqa: PLC0415 - start-up speed
     from casreplay.model.config import KEYS, Config  # noqa: PLC0415 - start-up speed
 
-    path = _config_path(session)
+    path = config_path(session)
     default = Config()
     current = load(os.fsdecode(path)) if os.path.lexists(path) else default
     import json  # noqa: PLC0415 - only this command
@@ -80,7 +80,7 @@ def show(session: Session, *, changed: bool, as_json: bool) -> None:
     session.out.note("* differs from the default; docs/configuration.md explains every key")
 
 
-def _config_path(session: Session) -> bytes:
+def config_path(session: Session) -> bytes:
     """The configuration of the workspace, whether or not it has a store yet."""
     from casreplay.cli.store_location import upwards  # noqa: PLC0415 - start-up speed
 

@@ -31,13 +31,13 @@ GLOBAL_HELP = "Global options (-C, --store, --quiet, --no-color) may stand befor
 
 def apply_global(session: Session, name: str, value: Any) -> None:
     """Put one global option into the session; values of options that were not given change nothing."""
-    if name == "directory" and value is not None:
+    if name == "global_directory" and value is not None:
         session.change_folder(value)
-    elif name == "store" and value is not None:
+    elif name == "global_store" and value is not None:
         session.store_option = value
-    elif name == "quiet" and value:
+    elif name == "global_quiet" and value:
         session.out.quiet = True
-    elif name == "no_color" and value:
+    elif name == "global_no_color" and value:
         session.out.forbid_color()
 
 
@@ -48,16 +48,27 @@ def _set_global(context: click.Context, parameter: click.Parameter, value: Any) 
 
 
 def global_options(*, hidden: bool) -> list[click.Parameter]:
-    """The options every command takes: ``-C``, ``--store``, ``--quiet``, ``--no-color``."""
+    """The options every command takes: ``-C``, ``--store``, ``--quiet``, ``--no-color``.
+
+    Their parameters are named ``global_...`` so that no command's own can be mistaken for them.
+    """
     shared: dict[str, Any] = {"callback": _set_global, "expose_value": False, "hidden": hidden}
     return [
-        click.Option(["-C", "directory"], metavar="DIR", help="Run as if started in DIR.", **shared),
+        click.Option(["-C", "global_directory"], metavar="DIR", help="Run as if started in DIR.", **shared),
         click.Option(
-            ["--store"], metavar="PATH", help="Use the store at PATH (or set CASREPLAY_STORE).", **shared
+            ["--store", "global_store"],
+            metavar="PATH",
+            help="Use the store at PATH (or set CASREPLAY_STORE).",
+            **shared,
         ),
-        click.Option(["-q", "--quiet"], is_flag=True, help="Say only what was asked for.", **shared),
         click.Option(
-            ["--no-color"], is_flag=True, help="No colours (so do NO_COLOR and TERM=dumb).", **shared
+            ["-q", "--quiet", "global_quiet"], is_flag=True, help="Say only what was asked for.", **shared
+        ),
+        click.Option(
+            ["--no-color", "global_no_color"],
+            is_flag=True,
+            help="No colours (so do NO_COLOR and TERM=dumb).",
+            **shared,
         ),
     ]
 

@@ -90,10 +90,9 @@ def _report(number: int, total_cents: int) -> str:
 
 def _log(files: Files, at_s: int, level: str, text: str) -> None:
     second = at_s - START_S + 22 * 3600
-    day = 30 if second < 86400 else 31
+    date = "2026-09-30" if second < 86400 else "2026-10-01"
     clock = f"{second // 3600 % 24:02d}:{second // 60 % 60:02d}:{second % 60:02d}"
-    date = "2026-09-30" if day == 30 else "2026-10-01"
-    files["logs/agent.log"] += f"{date} {clock} {level} {text}\n"
+    files["logs/agent.log"] += f"{date}T{clock}Z {level} {text}\n"
 
 
 def _decide(files: Files, at_s: int, what: str, why: str) -> None:
