@@ -43,8 +43,8 @@ class FileStore(Protocol):
         """The disk."""
 
     @property
-    def path(self) -> str:
-        """The store's folder."""
+    def folder(self) -> str:
+        """Where the store lies."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -144,7 +144,7 @@ class Annotations:
 
     def _bytes(self) -> bytes:
         try:
-            return self._store.files.read(join(self._store.path, NAME))
+            return self._store.files.read(join(self._store.folder, NAME))
         except StoreIOError as error:
             if is_missing(error):
                 return b""
@@ -211,7 +211,7 @@ class Annotations:
         line = json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
         if len(line) > MAX_LINE_BYTES:
             raise UsageError("Too many tags at once")
-        files, path = self._store.files, join(self._store.path, NAME)
+        files, path = self._store.files, join(self._store.folder, NAME)
         lock = self._locked()
         try:
             is_new = files.stamp(path) is None
@@ -223,7 +223,7 @@ class Annotations:
             finally:
                 handle.close()
             if is_new:
-                files.sync_folder(self._store.path)
+                files.sync_folder(self._store.folder)
         finally:
             lock.release()
         self._take(line)
@@ -231,7 +231,7 @@ class Annotations:
     def _locked(self) -> FileLock:
         files = self._store.files
         for _ in range(_WAITS):
-            lock = files.try_lock(join(self._store.path, *LOCK), exclusive=True)
+            lock = files.try_lock(join(self._store.folder, *LOCK), exclusive=True)
             if lock is not None:
                 return lock
             files.pause(_WAIT_SECONDS)

@@ -19,7 +19,7 @@ TWO = snapshot(2)
 
 @dataclass
 class Folder:
-    path: str
+    folder: str
     files: Files
 
 
@@ -38,7 +38,7 @@ def test_without_a_file_the_snapshots_own_words_count(store):
     assert notes.label_of(ONE) == "first"
     assert notes.tags_of(ONE) == ("a", "b")
     assert notes.notes_of(ONE) == ()
-    assert os.listdir(store.path) == ["leases"]
+    assert os.listdir(store.folder) == ["leases"]
 
 
 def test_the_last_label_wins_and_can_be_taken_away(store):
@@ -69,9 +69,9 @@ def test_notes_gather_in_order(store):
 def test_lines_are_only_ever_appended(store):
     notes = opened(store)
     notes.set_label(ONE.id, "x")
-    before = store.files.read(store.path + "/annotations")
+    before = store.files.read(store.folder + "/annotations")
     notes.set_label(ONE.id, "y")
-    after = store.files.read(store.path + "/annotations")
+    after = store.files.read(store.folder + "/annotations")
     assert after.startswith(before)
     assert [json.loads(line)["label"] for line in after.splitlines()] == ["x", "y"]
 
@@ -88,7 +88,7 @@ def test_lines_of_another_process_are_seen_after_a_refresh(store):
 def test_a_torn_line_is_passed_over_reported_and_closed(store):
     notes = opened(store)
     notes.set_label(ONE.id, "kept")
-    with open(store.path + "/annotations", "ab") as file:
+    with open(store.folder + "/annotations", "ab") as file:
         file.write(b'{"label":"tor')
     torn = opened(store)
     assert torn.label_of(ONE) == "kept"
@@ -115,7 +115,7 @@ def test_a_torn_line_is_passed_over_reported_and_closed(store):
     ],
 )
 def test_any_line_that_is_none_is_reported(store, line):
-    with open(store.path + "/annotations", "w") as file:
+    with open(store.folder + "/annotations", "w") as file:
         file.write(line + "\n")
     assert len(opened(store).problems()) == 1
 
@@ -124,7 +124,7 @@ def test_any_line_that_is_none_is_reported(store, line):
 def test_what_is_no_tag(store, tag):
     with pytest.raises(UsageError):
         opened(store).add_tags(ONE.id, [tag])
-    assert os.listdir(store.path) == ["leases"]
+    assert os.listdir(store.folder) == ["leases"]
 
 
 @pytest.mark.parametrize("label", ["a\nb", "\x07", "x" * 1001])

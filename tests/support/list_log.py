@@ -57,5 +57,8 @@ class ListLog:
             self.read += 1
             yield one
 
+    def live_records(self):
+        return self.newest_first()
+
     def __len__(self) -> int:
         return len(self.kept)
