@@ -114,10 +114,7 @@ class SegmentWriter:
         if not self._wanted(blob):
             return False
         if len(raw) > CHUNKED_ABOVE:
-            ends = chunking.cut(raw)
-            view = memoryview(raw)
-            pieces = (bytes(view[a:b]) for a, b in zip(chain((0,), ends), ends, strict=False))
-            self._put_chunks(pieces, base, blob)
+            self._put_chunks((raw,), base, blob)
         else:
             self._put_small(ObjectKind.BLOB, blob, raw, base)
         return True
@@ -144,7 +141,7 @@ class SegmentWriter:
                 hasher.update(piece)
                 yield piece
 
-        return self._put_chunks(chunking.cut_stream(hashed()), base, None, hasher)
+        return self._put_chunks(hashed(), base, None, hasher)
 
     def put_tree(self, tree: TreeId, raw: bytes, base: TreeId | None = None) -> bool:
         """See ``ObjectWriter``."""
@@ -329,23 +326,23 @@ class SegmentWriter:
 
     def _put_chunks(
         self,
-        chunks: Iterable[bytes],
+        pieces: Iterable[bytes],
         base: bytes | None,
         blob: BlobId | None,
         hasher: hashing.BlobHasher | None = None,
     ) -> tuple[BlobId, int]:
         """Store chunks and their list; the id is known, or the hasher knows it behind the last chunk."""
         old, base_list = self._base_chunks(base)
-        at_old = {chunk_id: i for i, (chunk_id, _) in enumerate(old)}
+        places = {chunk_id: i for i, (chunk_id, _) in enumerate(old)}
         ids: list[bytes] = []
         lengths: list[int] = []
         near = 0
-        for chunk in chunks:
-            chunk_id = hashing.blob_id(chunk)
-            same = at_old.get(chunk_id)
+        for chunk_id, chunk in chunking.cut_stream(pieces, old):
+            same = places.get(chunk_id)
             if same is not None:
                 near = same + 1
             else:
+                # The chunk at about this place in the old version is what this one came from.
                 neighbour = old[near][0] if near < len(old) else None
                 near += 1
                 if self._wanted(chunk_id):
