@@ -111,7 +111,7 @@ def _say_what_is_left_out(session: Session) -> None:
     groups = session.repository().rules.describe()
     if not groups:
         return
-    session.out.line("Left out by these rules (docs/configuration.md says how to turn each off):")
+    session.out.line("Left out by these rules (docs/config.md says how to turn each off):")
     rows = [
         (f"  {safe_line(group.name)}", safe_line(_patterns(group.patterns)), group.reason) for group in groups
     ]

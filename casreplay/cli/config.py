@@ -77,7 +77,7 @@ def show(session: Session, *, changed: bool, as_json: bool) -> None:
         mark = "*" if is_changed else " "
         text = f"{mark} {spec.name} = {safe_line(json.dumps(value, ensure_ascii=False))}"
         session.out.line(session.out.style(text, "bold") if is_changed else text)
-    session.out.note("* differs from the default; docs/configuration.md explains every key")
+    session.out.note("* differs from the default; docs/config.md explains every key")
 
 
 def config_path(session: Session) -> bytes:

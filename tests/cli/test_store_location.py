@@ -120,7 +120,7 @@ def test_a_named_store_that_does_not_exist_is_an_error(workspace, environ):
 
 def test_an_option_is_relative_to_the_current_folder(workspace, environ):
     found = locate_for_writing(workspace, option="../store", environ=environ)
-    assert found.store == os.path.join(os.path.dirname(workspace), b"STORE")
+    assert found.store == os.path.join(os.path.dirname(workspace), b"store")
 
 
 def test_a_moved_workspace_is_told_where_its_store_is(tmp_path, workspace, environ):

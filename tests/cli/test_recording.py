@@ -1,0 +1,211 @@
+"""init, commit and status as people use them."""
+
+from __future__ import annotations
+
+import json
+import os
+import sys
+
+import pytest
+
+SNAPSHOT_KEYS = [
+    "id",
+    "sequence",
+    "label",
+    "tags",
+    "time",
+    "parent",
+    "tree",
+    "session",
+    "mode",
+    "coverage",
+]
+
+
+def test_a_first_commit_makes_the_store_and_says_what_is_left_out(cli, normal):
+    cli.write("a.txt", "hello\n")
+    cli.write("src/b.py", "x = 1\n")
+    cli.write(".git/HEAD", "ref: refs/heads/main\n")
+    result = cli("commit -m baseline")
+    assert result.err.startswith(f"Made a store for {cli.folder} at ")
+    first, second, third, *rest = normal(result.out).splitlines()
+    assert first == "[<1>] baseline"
+    assert second == "  2 added, 0 modified, 0 deleted, 0 renamed; ... stored in ..."
+    assert third.startswith("  2 files, ")
+    assert third.endswith("; left out by rules: 1; not examined: nothing")
+    assert rest[0].startswith("Left out by these rules")
+    assert any(line.split()[:2] == ["git", ".git"] for line in rest)
+
+
+def test_nothing_changed_is_said_and_not_recorded(cli):
+    cli.write("a.txt")
+    cli("commit")
+    result = cli("commit")
+    assert result.out.startswith("Nothing changed since ")
+    assert len(cli("log --json").json) == 1
+
+
+@pytest.mark.parametrize("words", ["-m again", "--tag again"])
+def test_a_label_or_a_tag_is_recorded_even_when_nothing_changed(cli, words):
+    cli.write("a.txt")
+    cli("commit")
+    cli(f"commit {words}")
+    rows = cli("log --json").json
+    assert len(rows) == 2
+    assert rows[0]["tree"] == rows[1]["tree"]
+
+
+def test_commit_json(cli):
+    cli.write("a.txt", "hello\n")
+    first = cli("commit -m one --tag x --tag y --session run-1 --json").json
+    assert list(first) == [*SNAPSHOT_KEYS, "changes", "stored_bytes", "elapsed_s", "recorded"]
+    assert first["changes"] == {"added": 1, "modified": 0, "deleted": 0, "renamed": 0}
+    assert (first["label"], first["tags"], first["session"]) == ("one", ["x", "y"], "run-1")
+    assert first["recorded"] is True
+    assert first["stored_bytes"] > 0
+    assert first["parent"] is None
+    again = cli("commit --json").json
+    assert again["recorded"] is False
+    assert again["id"] == first["id"]
+    assert cli("show @ --json").json == {key: first[key] for key in SNAPSHOT_KEYS}
+
+
+def test_quiet_commit_prints_the_id_alone(cli):
+    cli.write("a.txt")
+    result = cli("commit -q")
+    assert result.err == ""
+    assert cli("log --json").json[0]["id"].startswith(result.out.strip())
+    assert cli("commit -q").out == ""
+
+
+def test_renames_are_counted(cli):
+    cli.write("old.txt", "some content\n" * 10)
+    cli("commit")
+    os.rename(cli.folder / "old.txt", cli.folder / "new.txt")
+    assert cli("commit --json").json["changes"] == {"added": 0, "modified": 0, "deleted": 0, "renamed": 1}
+
+
+@pytest.mark.skipif(sys.platform == "win32" or os.geteuid() == 0, reason="root can read everything")
+def test_what_could_not_be_read_is_said(cli):
+    cli.write("secret.txt", "x")
+    os.chmod(cli.folder / "secret.txt", 0)
+    result = cli("commit")
+    assert "not examined: 1 unreadable" in result.out
+
+
+def test_every_kind_of_entry_is_captured(cli):
+    cli.write("run.sh", "#!/bin/sh\n")
+    os.chmod(cli.folder / "run.sh", 0o755)
+    os.symlink("run.sh", cli.folder / "link")
+    os.mkdir(cli.folder / "empty")
+    os.mkfifo(cli.folder / "pipe")
+    cli("commit")
+    kinds = {row["path"]: row["kind"] for row in cli("ls -r --json").json["entries"]}
+    assert kinds == {"empty": "folder", "link": "symlink", "pipe": "fifo", "run.sh": "executable"}
+
+
+def test_init_writes_a_configuration_that_is_right(cli):
+    result = cli("init")
+    assert "Made a store for" in result.out
+    assert "casreplay commit" in result.out
+    assert "is right" in cli("config check").out
+    again = cli("init")
+    assert "There is already a store" in again.out
+
+
+def test_init_json(cli):
+    made = cli("init --json").json
+    assert made["created"] is True
+    assert made["workspace"] == str(cli.folder)
+    assert made["config"] == str(cli.folder / "casreplay.json")
+    assert os.path.isfile(os.path.join(made["store"], "format"))
+    again = cli("init --json").json
+    assert (again["created"], again["config"]) == (False, None)
+
+
+def test_init_without_a_configuration(cli):
+    cli("init --no-config")
+    assert os.listdir(cli.folder) == []
+
+
+@pytest.mark.parametrize("line", ["--store ../elsewhere init", "init --store ../elsewhere"])
+def test_init_elsewhere_is_remembered(cli, line):
+    cli(line)
+    cli.write("sub/a.txt")
+    cli("commit", cwd=cli.folder / "sub")
+    assert os.path.isfile(cli.folder.parent / "elsewhere" / "format")
+    assert cli("status --json").json["store"] == str(cli.folder.parent / "elsewhere")
+
+
+def test_a_store_inside_the_workspace_is_never_captured_and_moves_with_it(cli):
+    cli("--store .history init")
+    assert json.loads((cli.folder / "casreplay.json").read_text())["STORE"] == ".history"
+    cli.write("a.txt")
+    cli("commit")
+    assert not [row for row in cli("ls -r --json").json["entries"] if row["path"].startswith(".history")]
+    moved = cli.folder.parent / "moved"
+    os.rename(cli.folder, moved)
+    assert len(cli("log --json", cwd=moved).json) == 1
+
+
+@pytest.mark.parametrize("line", ["init", "commit"])
+def test_the_home_folder_is_refused(cli, line):
+    home = cli.folder.parent / "home"
+    home.mkdir()
+    cli.environ["HOME"] = str(home)
+    os.environ["HOME"] = str(home)
+    result = cli(line, code=2, cwd=home)
+    assert "--force" in result.err
+    assert not (cli.folder.parent / "data").exists()
+
+
+@pytest.mark.parametrize("line", ["init", "commit"])
+def test_the_root_is_refused(cli, line, tmp_path):
+    assert "--force" in cli(f"-C / {line}", code=2).err
+
+
+@pytest.mark.parametrize(
+    "line", ["status", "log", "show", "diff", "ls", "cat @ x", "tag x", "find x", "label @ x", "note @ x"]
+)
+def test_without_a_store_every_command_says_what_to_type(cli, line):
+    result = cli(line, code=10)
+    assert "casreplay init" in result.err
+    assert "casreplay commit" in result.err
+
+
+def test_status_says_what_changed(history, normal):
+    lines = normal(history("status").out).splitlines()
+    assert lines[0].startswith("Last snapshot: <1>, 2026-09-21 ")
+    assert lines[1:3] == ["1 path: 1 modified; 6 B more", "  M\ta.txt"]
+    history("commit")
+    assert "Nothing changed since then" in history("status").out
+    assert history("status --json").json["clean"] is True
+
+
+def test_status_limits_what_it_lists(cli):
+    cli("commit -m empty")
+    for number in range(30):
+        cli.write(f"f{number:02d}")
+    assert "... and 10 more" in cli("status").out
+    assert "more (--limit" not in cli("status --limit 0").out
+
+
+def test_status_before_the_first_snapshot(cli):
+    cli("init --no-config")
+    cli.write("a.txt")
+    assert "No snapshot yet" in cli("status").out
+    assert cli("status --json").json["head"] is None
+
+
+def test_a_commit_that_reads_everything_again_finds_the_same(history):
+    history("commit")
+    assert history("commit --full --json").json["recorded"] is False
+
+
+def test_gitignore_counts_when_asked_to(cli):
+    cli.write(".gitignore", "*.tmp\n")
+    cli.write("x.tmp")
+    cli("commit")
+    assert "x.tmp" in cli("ls").out
+    cli("commit --respect-gitignore")
+    assert "x.tmp" not in cli("ls").out
