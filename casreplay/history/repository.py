@@ -1,7 +1,8 @@
 """The repository: a workspace, its store and everything that can be asked of the two.
 
 This is the facade: the only module with a wide fan-out. It holds no rule of its own; each
-method names the module that does the work.
+method names the module that does the work. What only some methods need is imported by
+them: a commit that finds nothing changed must not pay for diffs, names or restoring.
 """
 
 from __future__ import annotations
@@ -12,22 +13,12 @@ from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
 from itertools import islice, takewhile
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 from casreplay.clock import Clock, system_clock
-from casreplay.codec import config as config_codec
 from casreplay.errors import UnknownNameError, UsageError
-from casreplay.history import walk as walking
-from casreplay.history.annotations import Annotations
 from casreplay.history.commit import CommitOptions, CommitResult, Committer
-from casreplay.history.diff import counts as count_changes
-from casreplay.history.diff import diff_trees
-from casreplay.history.names import NameResolver
-from casreplay.history.overlay import OverlayStore
-from casreplay.history.paths_index import PathsIndex
-from casreplay.history.renames import detect_renames
 from casreplay.model.changes import Change, ChangeCounts
-from casreplay.model.config import Config
 from casreplay.model.ids import BlobId, TreeId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, Snapshot, TreeEntry
@@ -38,12 +29,19 @@ from casreplay.workspace.gitstate import read_git_state
 from casreplay.workspace.guards import check_free_space, check_workspace
 from casreplay.workspace.ignore import IgnoreFiles, IgnoreRules
 
+if TYPE_CHECKING:
+    from casreplay.history.annotations import Annotations
+    from casreplay.history.overlay import OverlayStore
+    from casreplay.history.paths_index import PathsIndex
+    from casreplay.model.config import Config
+
 __all__ = ["Repository"]
 
 CONFIG_NAME = "casreplay.json"
 MAX_IGNORE_FILE_BYTES = 1 << 20
 MAX_COUNTED_RENAMES = 500
 """Commits that add and delete more paths count renames by equal content only."""
+MIN_FREE_PERCENT = 3.0
 PathLike = str | bytes | os.PathLike[str]
 
 
@@ -53,19 +51,32 @@ class Repository:
     Attributes:
         store: the store on disk.
         root: the workspace, absolute bytes, symlinks resolved.
-        config: the workspace's ``casreplay.json``, or the defaults.
         rules: what a commit leaves out.
-        notes: labels, tags and notes set after the commit.
         clock: the present.
     """
 
-    def __init__(self, store: DiskStore, root: bytes, config: Config, *, clock: Clock = system_clock) -> None:
+    def __init__(
+        self, store: DiskStore, root: bytes, config: Config | None = None, *, clock: Clock = system_clock
+    ) -> None:
         self.store = store
         self.root = root
-        self.config = config
         self.clock = clock
+        self._config = config
         self.rules = _rules(config, root, os.fsencode(store.folder))
-        self.notes = Annotations(store, clock=clock)
+
+    @cached_property
+    def config(self) -> Config:
+        """The workspace's ``casreplay.json``, or the defaults."""
+        from casreplay.model.config import Config
+
+        return self._config or Config()
+
+    @cached_property
+    def notes(self) -> Annotations:
+        """Labels, tags and notes set after the commit."""
+        from casreplay.history.annotations import Annotations
+
+        return Annotations(self.store, clock=self.clock)
 
     @classmethod
     def init(
@@ -111,13 +122,9 @@ class Repository:
             ConfigError: the workspace's ``casreplay.json`` is wrong.
         """
         root = os.path.realpath(os.fsencode(workspace))
-        path = os.path.join(os.fsdecode(root), CONFIG_NAME)
-        config = config_codec.load(path) if os.path.lexists(path) else Config()
-        if respect_gitignore is not None:
-            config = replace(config, respect_gitignore=respect_gitignore)
-        return cls(
-            DiskStore.open(os.fsdecode(store), durability=config.durability), root, config, clock=clock
-        )
+        config = _config(os.path.join(os.fsdecode(root), CONFIG_NAME), respect_gitignore)
+        durability = config.durability if config else "full"
+        return cls(DiskStore.open(os.fsdecode(store), durability=durability), root, config, clock=clock)
 
     def close(self) -> None:
         """Release files and locks; harmless when done twice."""
@@ -175,6 +182,8 @@ class Repository:
             UnknownNameError: none fits.
             AmbiguousNameError: several fit; the error lists them.
         """
+        from casreplay.history.names import NameResolver
+
         return NameResolver(self.log, self.clock, self.notes).resolve(name)
 
     def parent(self, snapshot: Snapshot) -> Snapshot | None:
@@ -185,12 +194,16 @@ class Repository:
     @cached_property
     def paths_index(self) -> PathsIndex:
         """Which snapshots changed which path."""
+        from casreplay.history.paths_index import PathsIndex
+
         return PathsIndex(self.store)
 
     # Contents
 
     def entry(self, snapshot: Snapshot, path: bytes) -> TreeEntry | None:
         """The entry at ``path`` in ``snapshot``; ``None`` when there is none."""
+        from casreplay.history import walk as walking
+
         return walking.find(self.objects, snapshot.root, path)
 
     def list_folder(self, snapshot: Snapshot, path: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
@@ -199,6 +212,8 @@ class Repository:
         Raises:
             UnknownNameError: there is no such folder.
         """
+        from casreplay.history import walk as walking
+
         root = snapshot.root if not path else self._folder(snapshot, path)
         return ((entry.name, entry) for entry in walking.entries(walking.load_folder(self.objects, root)))
 
@@ -211,6 +226,8 @@ class Repository:
 
     def walk(self, snapshot: Snapshot, path: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
         """Path and entry of everything at or below ``path``, in name order, folders first."""
+        from casreplay.history import walk as walking
+
         return walking.walk(self.objects, snapshot.root, path=path)
 
     def read(self, snapshot: Snapshot, path: bytes) -> bytes:
@@ -272,6 +289,9 @@ class Repository:
         paths: Iterable[bytes],
         renames: bool,
     ) -> list[Change]:
+        from casreplay.history.diff import diff_trees
+        from casreplay.history.renames import detect_renames
+
         wanted = tuple(paths)
         changes = list(diff_trees(objects, before.root if before else None, after, paths=wanted))
         return list(detect_renames(changes, objects.get).changes) if renames else changes
@@ -282,6 +302,8 @@ class Repository:
 
         Nothing is written. Changed contents are kept in memory up to 256 MiB.
         """
+        from casreplay.history.overlay import OverlayStore
+
         overlay = OverlayStore(self.store)
         root, coverage = self._committer(overlay).look(overlay, monitor)
         yield overlay, root, coverage
@@ -296,12 +318,19 @@ class Repository:
         return self._count(self.parent(snapshot), snapshot)
 
     def _count(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
-        return count_changes(self._counted(before, after))
+        from casreplay.history.diff import counts
+
+        return counts(self._counted(before, after))
 
     def _counted(self, before: Snapshot | None, after: Snapshot) -> list[Change]:
+        from casreplay.history.diff import diff_trees
+
         changes = list(diff_trees(self.objects, before.root if before else None, after.root))
-        if before is None:
-            return changes
+        return changes if before is None else self._renamed(changes)
+
+    def _renamed(self, changes: list[Change]) -> list[Change]:
+        from casreplay.history.renames import detect_renames
+
         read = self.objects.get if len(changes) <= MAX_COUNTED_RENAMES else _no_content
         return list(detect_renames(changes, read).changes)
 
@@ -314,18 +343,22 @@ class Repository:
             CasreplayError: the folder cannot be listed or the store failed; the history is as it was.
         """
         wanted = options or CommitOptions()
-        if not wanted.max_file_bytes and self.config.max_file_bytes:
-            wanted = replace(wanted, max_file_bytes=self.config.max_file_bytes)
-        check_free_space(os.fsencode(self.store.folder), self.config.min_free_percent)
+        config = self._config
+        if config and config.max_file_bytes and not wanted.max_file_bytes:
+            wanted = replace(wanted, max_file_bytes=config.max_file_bytes)
+        check_free_space(self.store.folder, config.min_free_percent if config else MIN_FREE_PERCENT)
         return self._committer(self.store).commit(wanted, self._count_and_index, monitor)
 
     def _count_and_index(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
         if before is None:
+            self.paths_index.append(after, None, ())
             covered = after.coverage
             return ChangeCounts(added=covered.files + covered.symlinks + covered.special)
-        changes = self._counted(before, after)
+        from casreplay.history.diff import counts, diff_trees, without_full_folders
+
+        changes = list(diff_trees(self.objects, before.root, after.root, folders=True))
         self.paths_index.append(after, before, changes)
-        return count_changes(changes)
+        return counts(self._renamed(without_full_folders(changes)))
 
     def _committer(self, store: DiskStore | OverlayStore) -> Committer:
         return Committer(store, self.root, self.rules, clock=self.clock, git=read_git_state)
@@ -344,18 +377,34 @@ def _workspace(workspace: PathLike) -> bytes:
     return root
 
 
-def _rules(config: Config, root: bytes, store: bytes) -> IgnoreRules:
+def _config(path: str, respect_gitignore: bool | None) -> Config | None:
+    """The configuration at ``path``; ``None`` when there is none and nothing overrides the defaults."""
+    if not os.path.lexists(path):
+        if not respect_gitignore:
+            return None
+        from casreplay.model.config import Config
+
+        return Config(respect_gitignore=True)
+    from casreplay.codec import config as codec
+
+    config = codec.load(path)
+    return config if respect_gitignore is None else replace(config, respect_gitignore=respect_gitignore)
+
+
+def _rules(config: Config | None, root: bytes, store: bytes) -> IgnoreRules:
     """The ignore rules of a configuration; the store is never captured, wherever it lies."""
     store = os.path.realpath(store)
     inside = is_inside(store, root.rstrip(b"/")) and store != root
+    protected = [store[len(root.rstrip(b"/")) + 1 :]] if inside else []
+    read = _ignore_reader(root)
+    if config is None:
+        return IgnoreRules.build(files=IgnoreFiles(read=read), protected=protected)
     return IgnoreRules.build(
         config.include_patterns,
         config.exclude_patterns,
         defaults=config.default_excludes,
-        files=IgnoreFiles(
-            own=config.use_ignore_files, git=config.respect_gitignore, read=_ignore_reader(root)
-        ),
-        protected=[store[len(root.rstrip(b"/")) + 1 :]] if inside else [],
+        files=IgnoreFiles(own=config.use_ignore_files, git=config.respect_gitignore, read=read),
+        protected=protected,
     )
 
 
