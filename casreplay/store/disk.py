@@ -8,20 +8,18 @@ objects live and which snapshots go is told to it.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 
-from casreplay.codec.log_records import LogRecord
 from casreplay.codec.records import RecordType
 from casreplay.errors import CorruptError, LockedError, MissingObjectError, StoreIOError
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.store import layout, segments
 from casreplay.store.base import ObjectInfo, ObjectKind
+from casreplay.store.catalog import Catalog
 from casreplay.store.entries import Entry
 from casreplay.store.files import FileLock, Files, OsFiles, join
-from casreplay.store.index import Index
 from casreplay.store.locks import Leases
 from casreplay.store.log import DiskLog
-from casreplay.store.overlay import Fresh, dropped_by, gather, newly_durable
 from casreplay.store.reading import Body, Decoder
 from casreplay.store.segments import SegmentAppender, Segments
 from casreplay.store.writer import Claim, SegmentWriter, decode_export
@@ -40,7 +38,7 @@ class DiskStore:
         id: 16 bytes that tell it from any other.
         log: its snapshot log.
         leases: its locks.
-        index: its index.
+        catalog: where every object lies.
         segments: its segments.
     """
 
@@ -50,14 +48,11 @@ class DiskStore:
         self.id = store_id
         self.leases = Leases(files, folder, wait_s=wait_s)
         self.segments = Segments(files, folder)
-        self.index = Index(files, folder)
         self.log = DiskLog(files, folder, self.leases, synced=durability == "full")
-        self.log.published = self._publish
+        self.catalog = Catalog(files, folder, self.segments, self.log)
+        self.log.published = self.catalog.publish
         self._durable = durability != "off"
-        self._decoder = Decoder(self.segments, self._locate)
-        self._fresh = Fresh()
-        self._pending: dict[int, tuple[int, int, bytes]] = {}
-        self._adopted = Fresh()
+        self._decoder = Decoder(self.segments, self.catalog)
         self._shares: dict[int, FileLock] = {}
         self.can_fork = True
         self.adopted_bytes = 0
@@ -100,14 +95,10 @@ class DiskStore:
         store = cls(disk, folder, layout.check(disk, folder), durability=durability, wait_s=wait_s)
         if store.log.store_id != store.id:
             raise CorruptError("The log belongs to another store", file=join(folder, "log"))
-        if not store.index.load():
-            try:
+        if not store.catalog.load():
+            # A store that cannot be written is read through entries held in memory.
+            with suppress(StoreIOError, LockedError):
                 store.rebuild_index()
-            except (StoreIOError, LockedError):
-                # A store that cannot be written is read through entries held in memory.
-                store._catch_up()
-        else:
-            store._catch_up()
         return store
 
     def key(self) -> bytes:
@@ -144,39 +135,13 @@ class DiskStore:
 
     def refresh(self) -> None:
         """Take in what other processes published or removed since."""
-        self.index.refresh()
-        if self.log.end() != max(self.index.log_end, self._fresh.log_end):
-            self._catch_up()
-
-    def _catch_up(self) -> None:
-        """Hold in memory what the log says beyond the index."""
-        end = self.log.end()
-        if end <= self.index.log_end:
-            self._fresh = Fresh(log_end=end)
-            return
-        records = (record for _, record in self.log.records_from(self.index.log_end))
-        longer, dropped = newly_durable(records, self.index.covered)
-        packed = gather(self.segments, self.index.covered, longer)
-        self._fresh = Fresh(packed=packed, covered=longer, dropped=dropped, log_end=end)
+        self.catalog.refresh()
 
     # Reading
 
-    def _locate(self, object_id: bytes) -> Entry | None:
-        """Where an object lies: adopted by this process, published, or known to the log only."""
-        found = None
-        if self._adopted.packed:
-            found = self._adopted.find(object_id)
-        if found is None:
-            found = self.index.find(object_id)
-        if found is None and self._fresh.packed:
-            found = self._fresh.find(object_id)
-        if found is not None and found.segment in self._fresh.dropped:
-            return None
-        return found
-
     def has(self, object_id: ObjectId) -> bool:
         """See ``ObjectReader``. Does not look for what others published since ``refresh``."""
-        return self._locate(object_id) is not None
+        return self.catalog.find(object_id) is not None
 
     def get(self, object_id: ObjectId) -> bytes:
         """See ``ObjectReader``."""
@@ -214,31 +179,26 @@ class DiskStore:
         """See ``ObjectReader``. Chunks are blobs. Memory: a 256th of the ids."""
         for leading in range(256):
             seen = set()
-            for entry in self._entries(leading):
+            for entry in self.catalog.part(leading):
                 if (kind is None or entry.kind == kind) and entry.id not in seen:
                     seen.add(entry.id)
                     yield ObjectId(entry.id)
-
-    def _entries(self, leading: int) -> Iterator[Entry]:
-        yield from self.index.part(leading)
-        for fresh in (self._fresh, self._adopted):
-            yield from (entry for entry in fresh.entries() if entry.id[0] == leading)
 
     def in_disk_order(self, ids: Iterable[ObjectId]) -> list[ObjectId]:
         """The ids sorted by where they lie, missing ones last: the order in which reading is cheapest."""
 
         def place(object_id: ObjectId) -> tuple[int, int, int]:
-            entry = self._locate(object_id)
+            entry = self.catalog.find(object_id)
             return (1 << 62, 0, 0) if entry is None else (entry.segment, entry.offset, entry.position)
 
         return sorted(ids, key=place)
 
     def _sought(self, object_id: bytes) -> Entry:
-        entry = self._locate(object_id)
+        entry = self.catalog.find(object_id)
         if entry is None:
             # Readers read the log before the index: what they were told of may be newer than our view.
             self.refresh()
-            entry = self._locate(object_id)
+            entry = self.catalog.find(object_id)
         if entry is not None:
             return entry
         if object_id in self.log.tombstones():
@@ -253,18 +213,9 @@ class DiskStore:
         place = (entry.segment, entry.offset, entry.position)
         return [
             other
-            for other in self.locate_all(entry.id)
+            for other in self.catalog.find_all(entry.id)
             if (other.segment, other.offset, other.position) != place
         ]
-
-    def locate_all(self, object_id: bytes) -> list[Entry]:
-        """Every place where the object lies."""
-        found = self.index.find_all(object_id)
-        for fresh in (self._fresh, self._adopted):
-            one = fresh.find(object_id)
-            if one is not None and one not in found:
-                found.append(one)
-        return [entry for entry in found if entry.segment not in self._fresh.dropped]
 
     # Writing
 
@@ -290,31 +241,36 @@ class DiskStore:
 
     def entry_of(self, object_id: bytes) -> Entry | None:
         """See ``Host``."""
-        return self._locate(object_id)
+        return self.catalog.find(object_id)
 
     def body_of(self, entry: Entry) -> Body:
         """See ``Host``."""
         return self._decoder.body(entry)
 
-    def new_segment(self) -> SegmentAppender:
-        """See ``Host``: the newest segment with room that nobody writes to, or a new one."""
-        covered = dict(self.index.covered)
-        with_room = [n for n, length in covered.items() if length < segments.SEAL_BYTES - _ROOM]
+    def new_segment(self, *, fresh: bool = False) -> SegmentAppender:
+        """See ``Host``: the newest segment with room that nobody writes to, or a new one.
+
+        gc wants a fresh one: any other may be among those it is about to take away.
+        """
+        if fresh:
+            return self._created_segment()
+        lengths = self.catalog.lengths()
+        with_room = [number for number, length in lengths.items() if length < segments.SEAL_BYTES - _ROOM]
         for number in sorted(with_room, reverse=True)[:_CANDIDATES]:
-            lock = self.files.try_lock(self.segments.path(number), exclusive=True)
+            path = self.segments.path(number)
+            lock = self.files.try_lock(path, exclusive=True)
             if lock is None:
                 continue
             self.refresh()
-            durable = max(self.index.covered.get(number, 0), self._fresh.covered.get(number, 0))
             # Bytes beyond the durable length are somebody's who has not told the log yet, or a
             # dead writer's. They cannot be told apart, so such a segment is left alone (gc's work).
-            if number not in self._fresh.dropped and self.segments.size(number) == durable > 0:
-                return SegmentAppender(number, self.files.append(self.segments.path(number)), lock)
+            if self.segments.size(number) == self.catalog.lengths().get(number):
+                return SegmentAppender(number, self.files.append(path), lock)
             lock.release()
         return self._created_segment()
 
     def _created_segment(self) -> SegmentAppender:
-        number = max([self.index.next_segment - 1, *self._fresh.covered, *self.segments.numbers()]) + 1
+        number = self.catalog.next_segment()
         while True:
             path = self.segments.path(number)
             try:
@@ -334,8 +290,7 @@ class DiskStore:
 
     def synced(self, writer: SegmentWriter) -> None:
         """See ``Host``."""
-        for number, start, end, packed in decode_export(writer.export_entries()):
-            self._pending[number] = (start, end, packed)
+        self.catalog.note(decode_export(writer.export_entries()))
 
     def released(self, writer: SegmentWriter, *, failed: bool) -> None:
         """See ``Host``."""
@@ -356,16 +311,13 @@ class DiskStore:
         The objects can be read here at once, and by others once the log names the segments.
         """
         spans = decode_export(exported)
-        for number, start, end, packed in spans:
-            self._pending[number] = (start, end, packed)
-            self._adopted.add(packed)
-            self.adopted_bytes += end - start
+        self.catalog.adopt(spans)
+        self.adopted_bytes += sum(end - start for _, start, end, _ in spans)
         return tuple((number, end) for number, _, end, _ in spans)
 
     def discard(self, exported: bytes) -> None:
         """Cut off again what a worker exported, when the commit failed."""
         for number, start, _, _ in decode_export(exported):
-            self._pending.pop(number, None)
             lock = self.files.try_lock(self.segments.path(number), exclusive=True)
             if lock is not None:
                 try:
@@ -375,55 +327,10 @@ class DiskStore:
 
     def _cut_back(self, number: int, start: int) -> None:
         """Cut a segment to ``start`` if no whole log record covers more; its lease is held."""
+        self.catalog.forget(number)
         self.refresh()
-        durable = max(self.index.covered.get(number, 0), self._fresh.covered.get(number, 0))
-        if durable <= start < self.segments.size(number):
+        if self.catalog.lengths().get(number, 0) <= start < self.segments.size(number):
             self.files.truncate(self.segments.path(number), start)
-
-    # Publishing: under the log's lock, behind a durable log record
-
-    def _publish(self, record: LogRecord, start: int, end: int) -> None:
-        """Index what a log record made durable. A failure costs nothing but a scan at the next opening."""
-        try:
-            if not self.index.refresh() and self.index.log_end == 0 and not self.index.load():
-                self._rebuild(end)
-                return
-            packed: list[bytes] = []
-            covered: dict[int, int] = {}
-            if self.index.log_end != start:
-                self._catch_up_to(start, packed, covered)
-            for number, length in record.segments:
-                known = max(self.index.covered.get(number, 0), covered.get(number, 0), len(segments.HEADER))
-                if length > known:
-                    packed.append(self._entries_between(number, known, length))
-                    covered[number] = length
-            top = max([self.index.next_segment - 1, *covered, *self._pending]) + 1
-            self.index.publish(b"".join(packed), covered, log_end=end, next_segment=top)
-            dropped = dropped_by(record)
-            if dropped:
-                self.index.drop(dropped, log_end=end)
-        except StoreIOError:
-            # The snapshot is recorded; the index is an accelerator and catches up later.
-            self._catch_up()
-            return
-        self._fresh = Fresh(log_end=end)
-        self._adopted = Fresh()
-
-    def _entries_between(self, number: int, known: int, length: int) -> bytes:
-        """Packed entries of a segment's records in ``[known, length)``."""
-        start, end, packed = self._pending.pop(number, (0, 0, b""))
-        if start == known and end == length:
-            return packed
-        return b"".join(gather(self.segments, {number: known}, {number: length}))
-
-    def _catch_up_to(self, end: int, packed: list[bytes], covered: dict[int, int]) -> None:
-        """Gather what other writers recorded and did not live to index."""
-        older = [record for offset, record in self.log.records_from(self.index.log_end) if offset < end]
-        longer, dropped = newly_durable(older, self.index.covered)
-        packed += gather(self.segments, self.index.covered, longer)
-        covered.update(longer)
-        if dropped:
-            self.index.drop(dropped, log_end=self.index.log_end)
 
     def rebuild_index(self) -> int:
         """Build the index anew from segments and log; returns the number of entries.
@@ -431,17 +338,9 @@ class DiskStore:
         Cost: the headers of every segment.
         """
         with self.leases.appending():
-            self._rebuild(self.log.end())
-        return len(self.index)
-
-    def _rebuild(self, end: int) -> None:
-        durable, dropped = newly_durable((record for _, record in self.log.records_from(0)), {})
-        packed = gather(self.segments, {}, durable)
-        top = max([0, *durable, *dropped, *self.segments.numbers()]) + 1
-        self.index.rebuild(b"".join(packed), durable, log_end=end, next_segment=top, dropped=dropped)
-        self._fresh = Fresh(log_end=end)
-        self._adopted = Fresh()
+            self.catalog.rebuild(self.log.end())
         self._decoder.clear()
+        return len(self.catalog.index)
 
     # Deleting
 
@@ -452,14 +351,9 @@ class DiskStore:
             self.refresh()
             yield
 
-    def durable_lengths(self) -> dict[int, int]:
-        """Segment number to durable length, of every segment in use."""
-        lengths = {**self.index.covered, **self._fresh.covered}
-        return {number: length for number, length in lengths.items() if number not in self._fresh.dropped}
-
     def unused_segments(self) -> list[int]:
         """Segment files that no log record names: of dead writers, or of sweeps cut short."""
-        used = self.durable_lengths()
+        used = self.catalog.lengths()
         return [number for number in self.segments.numbers() if number not in used]
 
     def delete_segments(
@@ -484,7 +378,7 @@ class DiskStore:
         """
         gone = sorted(set(numbers))
         before()
-        named = [number for number in gone if number in self.durable_lengths()]
+        named = [number for number in gone if number in self.catalog.lengths()]
         if named or moved:
             self.log.sweep(named, moved, reason)
         freed = 0

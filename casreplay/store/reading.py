@@ -3,7 +3,12 @@
 Owns decoding and its caches, and the limits that keep a hostile store from taking
 memory or time: frames are bounded by the codec, delta chains by 32 steps, whole blobs
 by ``MAX_WHOLE_BYTES`` (larger ones are streamed). Finds nothing itself: where an
-object lies is asked of a callable.
+object lies is asked of a catalog.
+
+Two writers at once may store the same object twice, and each may have used the other's
+object as a base of a different version: following whichever copy comes first could go
+in a circle. Every copy was written above a base of lesser depth, so following the copy
+of the least depth always ends (``_least``); that is done when the plain way does not.
 """
 
 from __future__ import annotations
@@ -13,7 +18,7 @@ from collections import OrderedDict
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, TypeVar
+from typing import Generic, Protocol, TypeVar
 
 from casreplay.codec import frame, hashing
 from casreplay.codec.records import MAX_DEPTH, Encoding, RecordHeader, RecordType, decode_chunk_list
@@ -32,6 +37,7 @@ _BODY_CACHE_BYTES = 16 << 20
 
 _V = TypeVar("_V")
 _Place = tuple[int, ...]
+_Delta = tuple[RecordHeader, memoryview]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,17 +100,27 @@ def verified(object_id: bytes, raw: bytes, kind: int) -> bytes:
     return raw
 
 
+class Places(Protocol):
+    """Where objects lie."""
+
+    def find(self, object_id: bytes) -> Entry | None:
+        """One place, or ``None``."""
+
+    def find_all(self, object_id: bytes) -> list[Entry]:
+        """Every place."""
+
+
 class Decoder:
     """Decodes what entries point at.
 
     Args:
         segments: where records are read.
-        locate: the entry of an id, or ``None``.
+        places: where objects lie.
     """
 
-    def __init__(self, segments: Segments, locate: Callable[[bytes], Entry | None]) -> None:
+    def __init__(self, segments: Segments, places: Places) -> None:
         self._segments = segments
-        self._locate = locate
+        self._places = places
         self._groups: _ByteCache[tuple[bytes, list[int], bytes]] = _ByteCache(_GROUP_CACHE_BYTES)
         self._bodies: _ByteCache[Body] = _ByteCache(_BODY_CACHE_BYTES)
 
@@ -164,7 +180,7 @@ class Decoder:
             yield chunk
 
     def _found(self, object_id: bytes) -> Entry:
-        entry = self._locate(object_id)
+        entry = self._places.find(object_id)
         if entry is None:
             raise MissingObjectError(f"Object {object_id.hex()} is not in the store", id=object_id.hex())
         return entry
@@ -177,20 +193,36 @@ class Decoder:
                 delta between an object and a chunk list.
             MissingObjectError: a base is not in the store.
         """
-        deltas: list[tuple[RecordHeader, memoryview]] = []
-        current = entry
-        body = self._key_or_cached(current, deltas)
-        while body is None:
-            if len(deltas) > MAX_DEPTH:
-                raise CorruptError(f"The delta chain of {entry.id.hex()} is too long", id=entry.id.hex())
-            current = self._found(deltas[-1][0].base)
-            body = self._key_or_cached(current, deltas)
+        chain = self._chain(entry, self._found) or self._chain(entry, self._least)
+        if chain is None:
+            raise CorruptError(f"The delta chain of {entry.id.hex()} is too long", id=entry.id.hex())
+        body, deltas = chain
         for header, stored in reversed(deltas):
             body = _applied(header, stored, body)
         self._bodies.put((entry.segment, entry.offset, entry.position), body, len(body.raw))
         return body
 
-    def _key_or_cached(self, entry: Entry, deltas: list[tuple[RecordHeader, memoryview]]) -> Body | None:
+    def _chain(self, entry: Entry, follow: Callable[[bytes], Entry]) -> tuple[Body, list[_Delta]] | None:
+        """A body to start from and the deltas above it, uppermost first; ``None`` when they are too many."""
+        deltas: list[_Delta] = []
+        body = self._key_or_cached(entry, deltas)
+        while body is None:
+            if len(deltas) > MAX_DEPTH:
+                return None
+            body = self._key_or_cached(follow(deltas[-1][0].base), deltas)
+        return body, deltas
+
+    def _least(self, object_id: bytes) -> Entry:
+        """The copy of the least depth."""
+        copies = [(self._depth(entry), entry) for entry in self._places.find_all(object_id)]
+        return min(copies)[1] if copies else self._found(object_id)
+
+    def _depth(self, entry: Entry) -> int:
+        if entry.type == RecordType.GROUP:
+            return 0
+        return self._segments.record(entry.segment, entry.offset, entry.length)[0].depth
+
+    def _key_or_cached(self, entry: Entry, deltas: list[_Delta]) -> Body | None:
         """The body, when it is no delta or known already; else ``None``, and the delta is noted."""
         cached = self._bodies.get((entry.segment, entry.offset, entry.position))
         if cached is not None:

@@ -16,20 +16,19 @@ from itertools import chain
 from types import TracebackType
 from typing import Protocol, Self
 
-from casreplay.codec import chunking, frame, hashing
+from casreplay.codec import chunking, hashing
 from casreplay.codec.records import (
+    CHUNK_ENTRY_BYTES,
     MAX_DEPTH,
     MAX_GROUP_MEMBERS,
-    Encoding,
     RecordHeader,
-    RecordType,
-    body_checksum,
     encode_chunk_list,
     encode_record,
 )
 from casreplay.errors import CorruptError, StoreIOError
 from casreplay.model.ids import BlobId, TreeId
 from casreplay.store.base import ObjectKind
+from casreplay.store.encoding import BULK_LEVEL, CAREFUL_LEVEL, delta_record, group_record, list_record
 from casreplay.store.entries import ENTRY_BYTES, Entry, entries_of, unpack
 from casreplay.store.reading import Body
 from casreplay.store.segments import SEAL_BYTES, SegmentAppender
@@ -39,14 +38,9 @@ __all__ = ["CHUNKED_ABOVE", "Host", "SegmentWriter", "decode_export", "encode_ex
 CHUNKED_ABOVE = 256 << 10
 """Blobs longer than this are chunked."""
 GROUP_BYTES = 512 << 10
-BULK_LEVEL = 3
-CAREFUL_LEVEL = 9
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
-DELTA_LEVEL = 9
 _MIN_DELTA_BYTES = 64
-_WORTH = 0.75
-"""A delta is kept when it takes at most this share of what the object would take alone."""
 _SPAN = struct.Struct("<IIII")
 
 Claim = Callable[[bytes], bool]
@@ -61,8 +55,8 @@ class Host(Protocol):
     def body_of(self, entry: Entry) -> Body:
         """A decoded body."""
 
-    def new_segment(self) -> SegmentAppender:
-        """A segment with its lease."""
+    def new_segment(self, *, fresh: bool = False) -> SegmentAppender:
+        """A segment with its lease; with ``fresh`` one that holds nothing yet."""
 
     def synced(self, writer: SegmentWriter) -> None:
         """The writer's objects are durable now."""
@@ -230,8 +224,10 @@ class SegmentWriter:
 
     def _put_small(self, kind: ObjectKind, object_id: bytes, raw: bytes, base: bytes | None) -> None:
         if base is not None and len(raw) >= _MIN_DELTA_BYTES:
-            found = self._base_body(base, kind, chunked=False)
-            if found is not None and self._put_delta(kind, object_id, raw, found):
+            found = self._base_body(base, kind)
+            delta = None if found is None else delta_record(object_id, raw, *found)
+            if delta is not None:
+                self._append(*delta)
                 return
         group = self._groups[kind]
         if group.held + len(raw) > GROUP_BYTES or len(group.ids) >= MAX_GROUP_MEMBERS:
@@ -244,55 +240,13 @@ class SegmentWriter:
     def _flush_group(self, group: _Group) -> None:
         if not group.ids:
             return
-        raw = b"".join(group.raws)
         level = CAREFUL_LEVEL if self._compressed < CAREFUL_BYTES else BULK_LEVEL
-        self._compressed += len(raw)
-        packed = frame.compress(raw, level=level)
-        body = raw if packed is None else packed
-        single = len(group.ids) == 1
-        header = RecordHeader(
-            RecordType.OBJECT if single else RecordType.GROUP,
-            group.kind,
-            Encoding.PLAIN if packed is None else Encoding.ZSTD,
-            0,
-            len(raw),
-            len(body),
-            body_checksum(body),
-            b"".join(group.ids),
-            tuple(map(len, group.raws)),
-        )
+        self._compressed += group.held
+        header, body = group_record(group.kind, group.ids, group.raws, level)
         group.ids, group.raws, group.held = [], [], 0
         self._append(header, body)
 
-    def _put_delta(
-        self, kind: ObjectKind, object_id: bytes, raw: bytes, base: tuple[bytes, Body], *, whole: int = -1
-    ) -> bool:
-        """Store a delta if it pays; ``whole`` is the blob's length when ``raw`` is a chunk list."""
-        base_id, body = base
-        packed = frame.compress(raw, level=DELTA_LEVEL, prefix=body.raw)
-        if packed is None:
-            return False
-        cost = len(packed) + len(base_id)
-        if cost > len(raw) // 16:
-            alone = frame.compress(raw, level=BULK_LEVEL)
-            if cost > _WORTH * len(raw if alone is None else alone):
-                return False
-        header = RecordHeader(
-            RecordType.OBJECT if whole < 0 else RecordType.CHUNKED,
-            kind,
-            Encoding.DELTA,
-            body.depth + 1,
-            len(raw),
-            len(packed),
-            body_checksum(packed),
-            object_id,
-            (len(raw) if whole < 0 else whole,),
-            base_id,
-        )
-        self._append(header, packed)
-        return True
-
-    def _base_body(self, base: bytes, kind: ObjectKind, *, chunked: bool) -> tuple[bytes, Body] | None:
+    def _base_body(self, base: bytes, kind: ObjectKind) -> tuple[bytes, Body] | None:
         """The base to delta against: ``base``, or the key frame of its chain when that is full."""
         try:
             body = self._body(base)
@@ -301,9 +255,7 @@ class SegmentWriter:
                 body = self._body(base)
         except CorruptError:
             return None  # a damaged base is no base; fsck names it
-        if body is None or body.kind != kind or body.is_chunked != chunked or body.depth >= MAX_DEPTH:
-            return None
-        return base, body
+        return None if body is None or body.kind != kind else (base, body)
 
     def _body(self, object_id: bytes) -> Body | None:
         """The decoded body of an object, written by this writer or durable."""
@@ -355,7 +307,9 @@ class SegmentWriter:
             if not self._wanted(blob):
                 return blob, whole
         assert blob is not None
-        self._put_list(blob, encode_chunk_list(ids, lengths), whole, base_list)
+        raw = encode_chunk_list(ids, lengths)
+        delta = None if base_list is None else delta_record(blob, raw, *base_list, whole_bytes=whole)
+        self._append(*(list_record(blob, raw, whole) if delta is None else delta))
         return blob, whole
 
     def _base_chunks(self, base: bytes | None) -> tuple[list[tuple[bytes, int]], tuple[bytes, Body] | None]:
@@ -370,25 +324,9 @@ class SegmentWriter:
             return [], None
         if not body.is_chunked:
             return [(base, body.whole_bytes)], None
-        chunks = [
-            (body.raw[i : i + 32], int.from_bytes(body.raw[i + 32 : i + 36], "little"))
-            for i in range(0, len(body.raw), 36)
-        ]
-        return chunks, self._base_body(base, ObjectKind.BLOB, chunked=True)
-
-    def _put_list(self, blob: bytes, raw: bytes, whole: int, base: tuple[bytes, Body] | None) -> None:
-        if base is not None and self._put_delta(ObjectKind.BLOB, blob, raw, base, whole=whole):
-            return
-        packed = frame.compress(raw, level=BULK_LEVEL)
-        body = raw if packed is None else packed
-        encoding = Encoding.PLAIN if packed is None else Encoding.ZSTD
-        crc = body_checksum(body)
-        self._append(
-            RecordHeader(
-                RecordType.CHUNKED, ObjectKind.BLOB, encoding, 0, len(raw), len(body), crc, blob, (whole,)
-            ),
-            body,
-        )
+        lines = (body.raw[i : i + CHUNK_ENTRY_BYTES] for i in range(0, len(body.raw), CHUNK_ENTRY_BYTES))
+        chunks = [(line[:32], int.from_bytes(line[32:], "little")) for line in lines]
+        return chunks, self._base_body(base, ObjectKind.BLOB)
 
     # Appending
 
@@ -398,7 +336,7 @@ class SegmentWriter:
         if not self._segments or self._segments[-1].end + len(record) > SEAL_BYTES:
             if self._segments:
                 self._segments[-1].flush()
-            self._segments.append(self._host.new_segment())
+            self._segments.append(self._host.new_segment(fresh=self._rewriting))
         segment = self._segments[-1]
         offset = segment.add(record)
         self._stored += len(record)

@@ -1,0 +1,183 @@
+"""Where every object lies, as far as the log says so: the index, and what it does not hold yet.
+
+Owns: looking ids up in the index, in what a dead writer left unindexed and in what this
+process adopted from its workers; publishing behind a log record; rebuilding. Reads
+segment headers, never bodies. Takes no lock: ``publish`` and ``rebuild`` run under the
+log's lock, which the caller holds.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+
+from casreplay.codec.log_records import LogRecord
+from casreplay.errors import StoreIOError
+from casreplay.store.entries import Entry
+from casreplay.store.files import Files
+from casreplay.store.index import Index
+from casreplay.store.log import DiskLog
+from casreplay.store.overlay import Fresh, dropped_by, gather, newly_durable
+from casreplay.store.segments import HEADER, Segments
+
+__all__ = ["Catalog", "Span"]
+
+Span = tuple[int, int, int, bytes]
+"""Segment, length before, length after, packed entries of the records in between."""
+
+
+class Catalog:
+    """The catalog of one store; ``load`` before anything else."""
+
+    def __init__(self, files: Files, folder: str, segments: Segments, log: DiskLog) -> None:
+        self.index = Index(files, folder)
+        self._segments = segments
+        self._log = log
+        self._fresh = Fresh()
+        self._adopted: dict[int, Fresh] = {}
+        self._pending: dict[int, tuple[int, int, bytes]] = {}
+
+    # Looking up
+
+    def load(self) -> bool:
+        """Read the index; ``False`` when it has to be rebuilt. Either way ``catch_up`` makes it complete."""
+        usable = self.index.load()
+        self.catch_up()
+        return usable
+
+    def refresh(self) -> None:
+        """Take in what other processes published or removed since. Cost: three ``stat``s."""
+        self.index.refresh()
+        if self._log.end() != max(self.index.log_end, self._fresh.log_end):
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Hold in memory what the log says beyond the index: a reader writes nothing."""
+        end = self._log.end()
+        if end <= self.index.log_end:
+            self._fresh = Fresh(log_end=end)
+            return
+        records = (record for _, record in self._log.records_from(self.index.log_end))
+        longer, dropped = newly_durable(records, self.index.covered)
+        packed = gather(self._segments, self.index.covered, longer)
+        self._fresh = Fresh(packed=packed, covered=longer, dropped=dropped, log_end=end)
+
+    def find(self, object_id: bytes) -> Entry | None:
+        """Where an object lies, or ``None``. Cost: 1 to 2 us."""
+        for adopted in self._adopted.values():
+            found = adopted.find(object_id)
+            if found is not None:
+                return found
+        found = self.index.find(object_id)
+        if found is None and self._fresh.packed:
+            found = self._fresh.find(object_id)
+        if found is not None and found.segment in self._fresh.dropped:
+            return None
+        return found
+
+    def find_all(self, object_id: bytes) -> list[Entry]:
+        """Every place where the object lies."""
+        found = self.index.find_all(object_id)
+        for fresh in (self._fresh, *self._adopted.values()):
+            one = fresh.find(object_id)
+            if one is not None and one not in found:
+                found.append(one)
+        return [entry for entry in found if entry.segment not in self._fresh.dropped]
+
+    def part(self, leading: int) -> Iterator[Entry]:
+        """Entries of the ids that start with the byte ``leading``; an id may come more than once."""
+        for entry in self.index.part(leading):
+            if entry.segment not in self._fresh.dropped:
+                yield entry
+        for fresh in (self._fresh, *self._adopted.values()):
+            yield from (entry for entry in fresh.entries() if entry.id[0] == leading)
+
+    def lengths(self) -> dict[int, int]:
+        """Segment number to durable length, of every segment in use."""
+        both = {**self.index.covered, **self._fresh.covered}
+        return {number: length for number, length in both.items() if number not in self._fresh.dropped}
+
+    def next_segment(self) -> int:
+        """A number no segment had before."""
+        known = [self.index.next_segment - 1, *self._fresh.covered, *self._fresh.dropped]
+        return max([*known, *self._segments.numbers()]) + 1
+
+    # What this process knows and the log does not say yet
+
+    def note(self, spans: Iterable[Span]) -> None:
+        """Remember what a writer of this process made durable, so that publishing need not scan."""
+        for number, start, end, packed in spans:
+            self._pending[number] = (start, end, packed)
+
+    def adopt(self, spans: Iterable[Span]) -> None:
+        """Remember what a worker made durable, and let this process read it at once."""
+        for number, start, end, packed in spans:
+            self._pending[number] = (start, end, packed)
+            self._adopted[number] = Fresh(packed=[packed])
+
+    def forget(self, number: int) -> None:
+        """Forget what was noted or adopted of a segment: it was cut back."""
+        self._pending.pop(number, None)
+        self._adopted.pop(number, None)
+
+    # Under the log's lock, behind a durable log record
+
+    def publish(self, record: LogRecord, start: int, end: int) -> None:
+        """Index what a log record made durable.
+
+        A failure costs nothing but a scan at the next opening: the snapshot is recorded,
+        and the index is an accelerator.
+        """
+        try:
+            self._publish(record, start, end)
+        except StoreIOError:
+            self.catch_up()
+            return
+        self._fresh = Fresh(log_end=end)
+        for number, _ in record.segments:
+            self._adopted.pop(number, None)
+
+    def _publish(self, record: LogRecord, start: int, end: int) -> None:
+        self.index.refresh()
+        if self.index.log_end == 0:
+            self.rebuild(end)
+            return
+        packed: list[bytes] = []
+        covered: dict[int, int] = {}
+        if self.index.log_end < start:
+            self._catch_up_to(start, packed, covered)
+        for number, length in record.segments:
+            known = max(self.index.covered.get(number, 0), covered.get(number, 0), len(HEADER))
+            if length > known:
+                packed.append(self._entries_between(number, known, length))
+                covered[number] = length
+        top = max([self.index.next_segment - 1, *covered]) + 1
+        dropped = dropped_by(record)
+        # A sweep is known only once its segments are dropped: until then the log's end stays before it.
+        known_end = start if dropped else end
+        self.index.publish(b"".join(packed), covered, log_end=known_end, next_segment=top)
+        if dropped:
+            self.index.drop(dropped, log_end=end)
+
+    def _entries_between(self, number: int, known: int, length: int) -> bytes:
+        """Packed entries of a segment's records in ``[known, length)``."""
+        start, end, packed = self._pending.pop(number, (0, 0, b""))
+        if start == known and end == length:
+            return packed
+        return b"".join(gather(self._segments, {number: known}, {number: length}))
+
+    def _catch_up_to(self, end: int, packed: list[bytes], covered: dict[int, int]) -> None:
+        """Gather what other writers recorded and did not live to index."""
+        older = [record for offset, record in self._log.records_from(self.index.log_end) if offset < end]
+        longer, dropped = newly_durable(older, self.index.covered)
+        packed += gather(self._segments, self.index.covered, longer)
+        covered.update(longer)
+        if dropped:
+            self.index.drop(dropped, log_end=self.index.log_end)
+
+    def rebuild(self, end: int) -> None:
+        """Build the index anew from segments and log. Cost: the headers of every segment."""
+        durable, dropped = newly_durable((record for _, record in self._log.records_from(0)), {})
+        packed = gather(self._segments, {}, durable)
+        top = max([0, *durable, *dropped, *self._segments.numbers()]) + 1
+        self.index.rebuild(b"".join(packed), durable, log_end=end, next_segment=top, dropped=dropped)
+        self._fresh = Fresh(log_end=end)
