@@ -1,0 +1,1 @@
+"""Signals as data: one TOML file a group; read by ``forensics.signals``."""
