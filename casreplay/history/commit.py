@@ -13,6 +13,7 @@ import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
+from operator import itemgetter
 from types import MappingProxyType
 
 from casreplay.clock import Clock, monotonic_ns, system_clock
@@ -28,7 +29,14 @@ from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, GitState, Snapshot
 from casreplay.store.base import CommitStore, WorkerWriter
 from casreplay.workspace.ignore import IgnoreRules
-from casreplay.workspace.stat_cache import COUNTERS, CacheHeader, Part, StatCache, encode
+from casreplay.workspace.stat_cache import (
+    COUNTERS,
+    CacheHeader,
+    FolderRecord,
+    Part,
+    StatCache,
+    encode,
+)
 
 __all__ = ["CommitOptions", "CommitResult", "Committer"]
 
@@ -136,19 +144,19 @@ class Committer:
         started = monotonic_ns()
         head = self._store.log.head()
         with _no_collector(), self._store.writer() as writer:
-            trees = _Trees(writer, hold=head is not None)
+            trees = _Trees(self._store, writer, hold=head is not None)
             seen, ingested = self._look(options, head, writer, monitor, trees)
             is_named = bool(options.label or options.tags)
             if head is not None and head.tree == seen.built.content and not is_named:
                 if seen.scan.works:
-                    self._save_cache(head.root, seen)
+                    self._save_cache(head.root, seen, recorded=False)
                 elapsed = monotonic_ns() - started
                 return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
             monitor.stage("saving")
             snapshot = self._record(self._describe(options, seen), trees, writer, ingested)
             stored = writer.stored_bytes + self._store.adopted_bytes
         parent = self._store.log.get(snapshot.parent) if snapshot.parent else None
-        self._save_cache(snapshot.root, seen)
+        self._save_cache(snapshot.root, seen, recorded=True)
         changes = count(parent, snapshot)
         return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
 
@@ -170,7 +178,7 @@ class Committer:
         everything in memory.
         """
         with _no_collector():
-            trees = _Trees(writer, hold=False)
+            trees = _Trees(self._store, writer, hold=False)
             seen, _ = self._look(CommitOptions(), self._store.log.head(), writer, monitor, trees)
         return seen.built.root, seen.coverage
 
@@ -190,7 +198,7 @@ class Committer:
         found = scan(scan_options, cache, rules_match=cache is not None and cache.header.rules == rules)
         ingested = ingest(self._root, list(found.works.values()), self._store, writer, monitor)
         monitor.stage("trees", len(found.works), "folders")
-        built = build(found, start_ns, trees.put) if found.works or cache is None else _as_cached(cache)
+        built = build(found, start_ns, trees) if found.works or cache is None else _as_cached(cache)
         return _Seen(found, built, _coverage(found, built), start_ns), ingested
 
     def _describe(self, options: CommitOptions, seen: _Seen) -> Snapshot:
@@ -248,16 +256,28 @@ class Committer:
         )
         return cache if usable else None
 
-    def _save_cache(self, root: bytes, seen: _Seen) -> None:
+    def _save_cache(self, root: bytes, seen: _Seen, *, recorded: bool) -> None:
+        """Write what was seen for the next commit.
+
+        When nothing was recorded, folders that differ in times only keep their old record: their
+        new trees were not stored, and nothing may point at them.
+        """
         header = CacheHeader(root, self._rules.fingerprint(), self._binding(), seen.start_ns)
-        cache = seen.scan.cache
-        self._store.write_cache(CACHE_NAME, encode(header, _parts(seen.scan, seen.built), cache))
+        cache, records = seen.scan.cache, seen.built.records
+        if not recorded and cache is None and seen.built.root != root:
+            return
+        if not recorded and cache is not None:
+            known = {path: cache.tree_id(i) for i, path in enumerate(cache.paths) if path in records}
+            records = {path: one for path, one in records.items() if known.get(path) == one.tree_id}
+        replaced = _replaced(seen.scan, records) if recorded else _positions(cache, records)
+        self._store.write_cache(CACHE_NAME, encode(header, _parts(cache, replaced, records), cache))
 
 
 class _Trees:
     """Holds trees back until it is known that the commit records something."""
 
-    def __init__(self, writer: WorkerWriter, *, hold: bool) -> None:
+    def __init__(self, store: CommitStore, writer: WorkerWriter, *, hold: bool) -> None:
+        self._reader = store
         self._writer = writer
         self._held: list[tuple[TreeId, bytes, bytes]] | None = [] if hold else None
         self._bytes = 0
@@ -270,6 +290,10 @@ class _Trees:
         self._bytes += len(canonical)
         if self._bytes > BUFFER_BYTES:
             self.flush()
+
+    def get(self, tree_id: bytes) -> bytes:
+        """An earlier tree, from the store."""
+        return self._reader.get(ObjectId(tree_id))
 
     def flush(self) -> None:
         """Store what was held back, and hold nothing back from now on."""
@@ -304,33 +328,41 @@ def _coverage(found: Scan, built: Built) -> Coverage:
     if found.cache is None:
         totals = [0] * len(COUNTERS)
     else:
-        replaced = _replaced(found, built)
-        totals = list(found.cache.totals_without(replaced))
+        totals = found.cache.totals_without(_replaced(found, built.records))
     for record in built.records.values():
         for j, value in enumerate(record.counters):
             totals[j] += value
     return Coverage(**dict(zip(COUNTERS, totals, strict=True)))
 
 
-def _replaced(found: Scan, built: Built) -> set[int]:
-    assert found.cache is not None
-    if not built.records:
-        return set(found.removed)
-    return set(found.removed) | {i for i, path in enumerate(found.cache.paths) if path in built.records}
+def _replaced(found: Scan, records: Mapping[bytes, FolderRecord]) -> set[int]:
+    """Positions in the cache of folders that are gone or were built again."""
+    return set(found.removed) | _positions(found.cache, records)
 
 
-def _parts(found: Scan, built: Built) -> Iterator[Part]:
-    """The next cache: runs of untouched folders in their old order, changed ones in place, new ones last."""
-    left = dict(built.records)
+def _positions(cache: StatCache | None, records: Mapping[bytes, FolderRecord]) -> set[int]:
+    if cache is None or not records:
+        return set()
+    return {i for i, path in enumerate(cache.paths) if path in records}
+
+
+def _parts(
+    cache: StatCache | None, replaced: set[int], records: Mapping[bytes, FolderRecord]
+) -> Iterator[Part]:
+    """The next cache: untouched folders in their old order, changed ones in place, new ones last.
+
+    The root stays first: a new cache is sorted by path.
+    """
+    left = dict(records)
     start = 0
-    if found.cache is not None:
-        for i in sorted(_replaced(found, built)):
+    if cache is not None:
+        for i in sorted(replaced):
             if start < i:
                 yield range(start, i)
             start = i + 1
-            path = found.cache.paths[i]
+            path = cache.paths[i]
             if path in left:
                 yield path, left.pop(path)
-        if start < len(found.cache):
-            yield range(start, len(found.cache))
-    yield from left.items()
+        if start < len(cache):
+            yield range(start, len(cache))
+    yield from sorted(left.items(), key=itemgetter(0))

@@ -51,7 +51,6 @@ class Repository:
     Attributes:
         store: the store on disk.
         root: the workspace, absolute bytes, symlinks resolved.
-        rules: what a commit leaves out.
         clock: the present.
     """
 
@@ -62,7 +61,11 @@ class Repository:
         self.root = root
         self.clock = clock
         self._config = config
-        self.rules = _rules(config, root, os.fsencode(store.folder))
+
+    @property
+    def rules(self) -> IgnoreRules:
+        """What a commit leaves out; made anew, because ignore files in the workspace change."""
+        return _rules(self._config, self.root, os.fsencode(self.store.folder))
 
     @cached_property
     def config(self) -> Config:

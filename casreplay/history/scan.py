@@ -149,7 +149,10 @@ def _unlistable(root: bytes, number: int | None) -> CasreplayError:
 
 def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
     """Only what differs; ``None`` when an ignore file changed and every decision is open again."""
-    changed = changed_listings(options.root, cache.paths, cache.counts, cache.listing)
+    try:
+        changed = changed_listings(options.root, cache.paths, cache.counts, cache.listing)
+    except OSError as error:
+        raise _unlistable(options.root, error.errno) from error
     if isinstance(changed.get(0), int):
         raise _unlistable(options.root, errno.ENOENT)
     known = {path: i for i, path in enumerate(cache.paths)} if changed else {}

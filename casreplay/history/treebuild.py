@@ -10,11 +10,13 @@ from __future__ import annotations
 
 import stat
 from array import array
-from collections.abc import Callable, Mapping
+from bisect import bisect_right
+from collections.abc import Mapping
 from dataclasses import dataclass
+from typing import Protocol
 
 from casreplay.codec import hashing
-from casreplay.codec.manifest import SPLIT_ENTRIES, encode_node, encode_tree, is_boundary
+from casreplay.codec.manifest import SPLIT_ENTRIES, decode_tree, encode_node, encode_tree, is_boundary
 from casreplay.history.scan import FolderWork, Scan
 from casreplay.model.ids import ContentId, TreeId
 from casreplay.model.objects import EntryKind, EntryState, Tree, TreeNode
@@ -22,10 +24,18 @@ from casreplay.model.paths import join, parent
 from casreplay.workspace.scanner import COLUMNS
 from casreplay.workspace.stat_cache import IGNORED, FolderRecord, blank_racy_rows
 
-__all__ = ["Built", "build", "store_tree"]
+__all__ = ["Built", "TreeStore", "build", "store_tree"]
 
-PutTree = Callable[[TreeId, bytes, bytes], None]
-"""``(tree id, canonical bytes, earlier tree id or zeros)``."""
+
+class TreeStore(Protocol):
+    """Where trees go, and where the leaves of an earlier split folder are looked up."""
+
+    def put(self, tree_id: TreeId, canonical: bytes, old: bytes) -> None:
+        """Store a tree; ``old`` is the id of an earlier version of it, or zeros."""
+
+    def get(self, tree_id: bytes) -> bytes:
+        """The canonical bytes of an earlier tree."""
+
 
 _NO_ID = bytes(32)
 _SPECIAL = {
@@ -59,13 +69,13 @@ class Built:
     records: Mapping[bytes, FolderRecord]
 
 
-def build(scan: Scan, scan_ns: int, put: PutTree) -> Built:
+def build(scan: Scan, scan_ns: int, trees: TreeStore) -> Built:
     """Build the trees of all works and of every folder above them.
 
     Args:
         scan: works whose ids and states are filled in.
         scan_ns: when the scan began, for the racy rule.
-        put: receives each tree, children before parents.
+        trees: receives each tree, children before parents.
 
     Cost: a few microseconds an entry of a changed folder, nothing for others.
     """
@@ -77,7 +87,7 @@ def build(scan: Scan, scan_ns: int, put: PutTree) -> Built:
             assert scan.cache is not None
             works[above] = _untouched(above, scan.cache.record(positions[above]))
             above = parent(above)
-    builder = _Builder(scan, positions, scan_ns, put)
+    builder = _Builder(scan, positions, scan_ns, trees)
     for path in sorted(works, key=lambda path: -path.count(b"/") - bool(path)):
         builder.folder(works[path])
     root = builder.records[b""]
@@ -94,12 +104,12 @@ def _untouched(path: bytes, record: FolderRecord) -> FolderWork:
 class _Builder:
     """Builds one folder after the other, children first."""
 
-    def __init__(self, scan: Scan, positions: Mapping[bytes, int], scan_ns: int, put: PutTree) -> None:
+    def __init__(self, scan: Scan, positions: Mapping[bytes, int], scan_ns: int, trees: TreeStore) -> None:
         self._cache = scan.cache
         self._removed = scan.removed
         self._positions = positions
         self._scan_ns = scan_ns
-        self._put = put
+        self._trees = trees
         self.records: dict[bytes, FolderRecord] = {}
 
     def folder(self, work: FolderWork) -> None:
@@ -108,7 +118,7 @@ class _Builder:
         sizes, tree_ids = self._children(work, kinds)
         order = _order(work)
         tree = _columns(work, kinds, sizes, tree_ids, order)
-        tree_id, content_id = store_tree(tree, self._put, self._old_tree(work.path))
+        tree_id, content_id = store_tree(tree, self._trees, self._old_tree(work.path))
         states = bytes(work.states)
         self.records[work.path] = FolderRecord(
             names=b"/".join(work.names),
@@ -136,7 +146,7 @@ class _Builder:
 
     def _child(self, work: FolderWork, i: int) -> tuple[bytes, bytes, int]:
         if work.states[i]:
-            tree_id, content_id = store_tree(EMPTY, self._put, _NO_ID)
+            tree_id, content_id = store_tree(EMPTY, self._trees, _NO_ID)
             return tree_id, content_id, 0
         path = join(work.path, work.names[i])
         record = self.records.get(path)
@@ -208,44 +218,52 @@ def _counters(tree: Tree, ignored: int) -> tuple[int, ...]:
     return (files, folders, links, special, own_bytes, ignored, *flawed)
 
 
-def store_tree(tree: Tree, put: PutTree, old: bytes) -> tuple[TreeId, ContentId]:
+def store_tree(tree: Tree, trees: TreeStore, old: bytes) -> tuple[TreeId, ContentId]:
     """Encode, store and name a folder of any size.
 
     A folder of more than ``SPLIT_ENTRIES`` entries becomes leaves that end where
     ``is_boundary`` says, under a node (under nodes, when there are that many leaves).
     """
     if len(tree) <= SPLIT_ENTRIES:
-        return _put(*encode_tree(tree), put, old)
-    leaves = [_slice(tree, part) for part in _leaf_ranges(tree)]
-    level = [(leaf.names[0], len(leaf), *_put(*encode_tree(leaf), put, _NO_ID)) for leaf in leaves]
-    while True:
-        node = TreeNode(
-            [first for first, _, _, _ in level],
-            [count for _, count, _, _ in level],
-            b"".join(content for _, _, _, content in level),
-            b"".join(tree_id for _, _, tree_id, _ in level),
-        )
-        if len(level) <= SPLIT_ENTRIES:
-            return _put(*encode_node(node), put, old)
-        level = _grouped(level, put)
+        return _put(*encode_tree(tree), trees, old)
+    earlier = _Leaves(trees, old)
+    level: _Level = []
+    for part in _leaf_ranges(tree):
+        leaf = _slice(tree, part)
+        level.append((leaf.names[0], len(leaf), *_put(*encode_tree(leaf), trees, earlier.at(leaf.names[0]))))
+    while len(level) > SPLIT_ENTRIES:
+        level = [_grouped(level[i : i + 1024], trees, _NO_ID) for i in range(0, len(level), 1024)]
+    _, _, tree_id, content_id = _grouped(level, trees, old)
+    return tree_id, content_id
+
+
+class _Leaves:
+    """The leaves of the earlier version of a split folder: what a new leaf is likely a delta of."""
+
+    def __init__(self, trees: TreeStore, old: bytes) -> None:
+        node = decode_tree(trees.get(old)) if any(old) else None
+        self._node = node if isinstance(node, TreeNode) else None
+
+    def at(self, first_name: bytes) -> bytes:
+        """The id of the earlier leaf that held ``first_name``, or zeros."""
+        if self._node is None:
+            return _NO_ID
+        i = max(0, bisect_right(self._node.first_names, first_name) - 1)
+        return self._node.tree_ids[32 * i : 32 * i + 32]
 
 
 _Level = list[tuple[bytes, int, TreeId, ContentId]]
 
 
-def _grouped(level: _Level, put: PutTree) -> _Level:
-    """One level of nodes over ``level``, cut every 1,024 children."""
-    upper: _Level = []
-    for start in range(0, len(level), 1024):
-        part = level[start : start + 1024]
-        node = TreeNode(
-            [first for first, _, _, _ in part],
-            [count for _, count, _, _ in part],
-            b"".join(content for _, _, _, content in part),
-            b"".join(tree_id for _, _, tree_id, _ in part),
-        )
-        upper.append((part[0][0], sum(node.counts), *_put(*encode_node(node), put, _NO_ID)))
-    return upper
+def _grouped(part: _Level, trees: TreeStore, old: bytes) -> tuple[bytes, int, TreeId, ContentId]:
+    """One node over ``part``: its first name, entries and ids."""
+    node = TreeNode(
+        [first for first, _, _, _ in part],
+        [count for _, count, _, _ in part],
+        b"".join([content for _, _, _, content in part]),
+        b"".join([tree_id for _, _, tree_id, _ in part]),
+    )
+    return (part[0][0], sum(node.counts), *_put(*encode_node(node), trees, old))
 
 
 def _leaf_ranges(tree: Tree) -> list[range]:
@@ -270,7 +288,7 @@ def _slice(tree: Tree, part: range) -> Tree:
     )
 
 
-def _put(canonical: bytes, content_length: int, put: PutTree, old: bytes) -> tuple[TreeId, ContentId]:
+def _put(canonical: bytes, content_length: int, trees: TreeStore, old: bytes) -> tuple[TreeId, ContentId]:
     tree_id = hashing.tree_id(canonical)
-    put(tree_id, canonical, old)
+    trees.put(tree_id, canonical, old)
     return tree_id, hashing.content_id(memoryview(canonical)[:content_length])

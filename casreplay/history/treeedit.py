@@ -7,12 +7,12 @@ its last entry disappears, as in git.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import replace
 
-from casreplay.history.treebuild import PutTree, store_tree
+from casreplay.history.treebuild import store_tree
 from casreplay.history.walk import entries, load_folder
-from casreplay.model.ids import ContentId, TreeId
+from casreplay.model.ids import ContentId, ObjectId, TreeId
 from casreplay.model.objects import EntryKind, EntryState, Tree, TreeEntry
 from casreplay.store.base import ObjectReader
 
@@ -20,6 +20,22 @@ __all__ = ["TreeEditor", "columns"]
 
 FOLDER_MODE = 0o755
 _NO_ID = bytes(32)
+
+PutTree = Callable[[TreeId, bytes, bytes], None]
+"""``(tree id, canonical bytes, earlier tree id or zeros)``."""
+
+
+class _Trees:
+    """Reads earlier trees here, stores new ones there."""
+
+    def __init__(self, objects: ObjectReader, put: PutTree) -> None:
+        self._objects = objects
+        self.put = put
+
+    def get(self, tree_id: bytes) -> bytes:
+        """An earlier tree's canonical bytes."""
+        return self._objects.get(ObjectId(tree_id))
+
 
 _Edits = dict[bytes, "TreeEntry | _Edits | None"]
 
@@ -35,7 +51,7 @@ class TreeEditor:
 
     def __init__(self, objects: ObjectReader, put: PutTree, *, cached_folders: int = 20_000) -> None:
         self._objects = objects
-        self._put = put
+        self._trees = _Trees(objects, put)
         self._room = cached_folders
         self._cache: dict[bytes, dict[bytes, TreeEntry]] = {}
 
@@ -55,7 +71,7 @@ class TreeEditor:
             Where the new tree is stored and its content id.
         """
         found = self._folder(root, _nested(changes), time_ns)
-        return (found[0], found[1]) if found else store_tree(columns({}), self._put, _NO_ID)
+        return (found[0], found[1]) if found else store_tree(columns({}), self._trees, _NO_ID)
 
     def folder(self, tree_id: TreeId) -> dict[bytes, TreeEntry]:
         """The entries of one folder by name; must not be changed by the caller."""
@@ -80,7 +96,7 @@ class TreeEditor:
         if not here:
             return None
         tree = columns(here)
-        stored, content = store_tree(tree, self._put, tree_id or _NO_ID)
+        stored, content = store_tree(tree, self._trees, tree_id or _NO_ID)
         self._remember(stored, here)
         return stored, content, sum(tree.sizes)
 

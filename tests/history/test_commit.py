@@ -1,0 +1,435 @@
+"""Commits: what is recorded, what is not, and that nothing that changed is ever missed."""
+
+from __future__ import annotations
+
+import os
+import socket
+import stat
+
+import pytest
+
+from casreplay import CommitOptions, EntryKind, EntryState, Repository
+from casreplay.codec.hashing import blob_id
+from casreplay.errors import CasreplayError, LockedError
+from casreplay.history import ingest, scan
+from casreplay.history.walk import walk
+from casreplay.workspace import workers
+
+SECOND = 1_000_000_000
+
+
+class Place:
+    """A workspace with its repository and a clock that the test sets forward."""
+
+    def __init__(self, root, store):
+        self.root = root
+        self.now = 1_800_000_000 * SECOND
+        self.repository = Repository.init(root, store, clock=self.clock)
+
+    def clock(self):
+        self.now += SECOND
+        return self.now
+
+    def write(self, path, content=b"", *, age_s=100):
+        """Write a file whose times lie well before the clock, as if it had rested a while."""
+        target = self.root / path
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_bytes(content if isinstance(content, bytes) else content.encode())
+        return target
+
+    def commit(self, label="", **options):
+        return self.repository.commit(CommitOptions(label=label, **options))
+
+    def contents(self, snapshot=None):
+        """Path to content of every file and link in a snapshot."""
+        snapshot = snapshot or self.repository.head()
+        return {
+            path: self.repository.objects.get(entry.blob_id)
+            for path, entry in walk(self.repository.objects, snapshot.root)
+            if entry.blob_id is not None
+        }
+
+    def on_disk(self):
+        found = {}
+        for base, folders, names in os.walk(os.fsencode(self.root)):
+            for name in names + [f for f in folders if os.path.islink(os.path.join(base, f))]:
+                path = os.path.join(base, name)
+                key = os.path.relpath(path, os.fsencode(self.root))
+                if os.path.islink(path):
+                    found[key] = os.readlink(path)
+                elif os.path.isfile(path):
+                    with open(path, "rb") as file:
+                        found[key] = file.read()
+        return found
+
+
+@pytest.fixture
+def place(tmp_path):
+    (tmp_path / "work").mkdir()
+    made = Place(tmp_path / "work", tmp_path / "store")
+    yield made
+    made.repository.close()
+
+
+def test_a_first_commit_holds_every_file(place):
+    place.write("a.txt", "one")
+    place.write("src/deep/b.py", "two")
+    result = place.commit("first")
+    assert result.recorded
+    assert result.changes.added == 2
+    assert place.contents() == place.on_disk()
+    assert result.snapshot.coverage.files == 2
+    assert result.snapshot.coverage.folders == 2
+    assert result.snapshot.coverage.bytes == 6
+
+
+def test_an_empty_workspace_can_be_committed(place):
+    assert place.commit().recorded
+    assert place.contents() == {}
+
+
+def test_nothing_changed_records_nothing(place):
+    place.write("a", "x")
+    first = place.commit().snapshot
+    again = place.commit()
+    assert not again.recorded
+    assert again.snapshot == first
+    assert len(place.repository.log) == 1
+
+
+def test_a_label_records_even_when_nothing_changed(place):
+    place.write("a", "x")
+    first = place.commit().snapshot
+    second = place.commit("milestone").snapshot
+    assert second.tree == first.tree
+    assert second.parent == first.id
+    assert second.sequence == first.sequence + 1
+
+
+def test_times_alone_are_no_change_but_are_kept(place):
+    file = place.write("a", "x")
+    first = place.commit().snapshot
+    os.utime(file, ns=(5 * SECOND, 7 * SECOND))
+    assert not place.commit().recorded
+    labelled = place.commit("touched").snapshot
+    assert labelled.tree == first.tree
+    assert labelled.root != first.root
+    assert place.repository.entry(labelled, b"a").mtime_ns == 7 * SECOND
+
+
+@pytest.mark.parametrize(
+    "deed",
+    [
+        lambda p: p.write("a", "changed"),
+        lambda p: p.write("new", "new"),
+        lambda p: (p.root / "a").unlink(),
+        lambda p: os.rename(p.root / "a", p.root / "z"),
+        lambda p: os.rename(p.root / "d", p.root / "moved"),
+        lambda p: p.write("d/e/f/g/h", "deep"),
+        lambda p: (p.root / "a").chmod(0o755),
+        lambda p: os.symlink("a", p.root / "link"),
+        lambda p: (p.root / "empty").mkdir(),
+        lambda p: os.mkfifo(p.root / "pipe"),
+        lambda p: ((p.root / "a").unlink(), (p.root / "a").mkdir(), p.write("a/b", "now a folder")),
+        lambda p: (os.rename(p.root / "d", p.root / "x"), p.write("d", "now a file")),
+        lambda p: ((p.root / "d/two").unlink(), os.symlink("../a", p.root / "d/two")),
+        lambda p: p.write(".casreplayignore", "a\n"),
+        lambda p: p.write("d/.casreplayignore", "two\n"),
+    ],
+)
+def test_every_kind_of_change_is_seen(place, deed):
+    place.write("a", "one")
+    place.write("d/two", "two")
+    place.write("d/e/three", "three")
+    before = place.commit().snapshot
+    deed(place)
+    result = place.commit()
+    assert result.recorded
+    assert result.snapshot.tree != before.tree
+    assert result.changes.total >= 1
+    fresh = place.repository.store, place.repository
+    assert fresh
+    full = place.commit(full=True)
+    assert not full.recorded, "a scan without the cache sees something else"
+
+
+def test_ignored_files_are_left_out_and_counted(place):
+    place.write("keep.py", "x")
+    place.write("__pycache__/keep.cpython-311.pyc", "bytecode")
+    place.write("node_modules/lib/index.js", "kept: drift lives there")
+    place.write(".git/HEAD", "ref: refs/heads/main\n")
+    place.write("secret.tmp", "x")
+    place.write(".casreplayignore", "*.tmp\n")
+    result = place.commit()
+    assert set(place.contents()) == {b"keep.py", b"node_modules/lib/index.js", b".casreplayignore"}
+    assert result.coverage.ignored == 3
+
+
+def test_a_changed_ignore_file_reopens_every_decision(place):
+    place.write("logs/a.log", "1")
+    place.write("logs/b.txt", "2")
+    place.commit()
+    place.write(".casreplayignore", "*.log\n")
+    place.commit()
+    assert b"logs/a.log" not in place.contents()
+    (place.root / ".casreplayignore").unlink()
+    place.commit()
+    assert b"logs/a.log" in place.contents()
+
+
+def test_a_store_inside_the_workspace_is_never_captured(tmp_path):
+    root = tmp_path / "work"
+    root.mkdir()
+    (root / "a").write_bytes(b"x")
+    with Repository.init(root, root / ".store") as repository:
+        repository.commit()
+        assert [path for path, _ in repository.walk(repository.head())] == [b"a"]
+        assert not repository.commit().recorded
+
+
+def test_links_are_kept_as_links(place):
+    os.symlink("nowhere/at all", place.root / "dangling")
+    os.symlink(b"\xff\xfe", os.fsencode(place.root) + b"/\xfd")
+    place.commit()
+    assert place.contents() == {b"dangling": b"nowhere/at all", b"\xfd": b"\xff\xfe"}
+
+
+def test_special_files_and_empty_folders_have_entries_without_content(place):
+    os.mkfifo(place.root / "pipe")
+    (place.root / "empty").mkdir()
+    with socket.socket(socket.AF_UNIX) as server:
+        server.bind(str(place.root / "sock"))
+        place.commit()
+    kinds = {path: entry.kind for path, entry in place.repository.walk(place.repository.head())}
+    assert kinds == {b"pipe": EntryKind.FIFO, b"empty": EntryKind.FOLDER, b"sock": EntryKind.SOCKET}
+    assert place.repository.head().coverage.special == 2
+
+
+def test_modes_and_executables(place):
+    place.write("run.sh", "#!/bin/sh\n").chmod(0o755)
+    place.write("plain", "x").chmod(0o640)
+    head = place.commit().snapshot
+    entry = place.repository.entry
+    assert (entry(head, b"run.sh").kind, entry(head, b"run.sh").mode) == (EntryKind.EXECUTABLE, 0o755)
+    assert (entry(head, b"plain").kind, entry(head, b"plain").mode) == (EntryKind.FILE, 0o640)
+
+
+class TestNotExamined:
+    def test_a_file_over_the_limit_has_an_entry_without_content(self, place):
+        place.write("big", b"x" * 1000)
+        place.write("small", b"x" * 10)
+        head = place.commit(max_file_bytes=100).snapshot
+        entry = place.repository.entry(head, b"big")
+        assert (entry.state, entry.size_bytes, entry.blob_id) == (EntryState.TOO_LARGE, 1000, None)
+        assert head.coverage.too_large == 1
+        assert not head.coverage.is_complete
+
+    def test_a_file_that_cannot_be_read_is_not_an_empty_file(self, place, monkeypatch):
+        place.write("a", "fine")
+        place.write("b", "broken")
+        real = os.read
+
+        def read(fd, n):
+            if os.readlink(f"/proc/self/fd/{fd}").endswith("/b"):
+                raise OSError(5, "Input/output error")
+            return real(fd, n)
+
+        monkeypatch.setattr("casreplay.workspace.capture.os.read", read)
+        head = place.commit().snapshot
+        entry = place.repository.entry(head, b"b")
+        assert (entry.state, entry.blob_id) == (EntryState.UNREADABLE, None)
+        assert head.coverage.unreadable == 1
+        monkeypatch.undo()
+        assert place.commit().recorded, "an unreadable file is tried again"
+        assert place.contents() == {b"a": b"fine", b"b": b"broken"}
+
+    def test_a_file_that_vanishes_between_listing_and_reading(self, place, monkeypatch):
+        place.write("a", "x")
+        real = ingest.read_file
+
+        def read_file(folder_fd, name):
+            (place.root / "a").unlink(missing_ok=True)
+            return real(folder_fd, name)
+
+        monkeypatch.setattr(ingest, "read_file", read_file)
+        head = place.commit().snapshot
+        assert place.repository.entry(head, b"a").state is EntryState.VANISHED
+        monkeypatch.undo()
+        place.commit()
+        assert place.repository.entry(place.repository.head(), b"a") is None
+
+    def test_a_workspace_that_is_gone_is_an_error_and_loses_nothing(self, place):
+        place.write("a", "x")
+        head = place.commit().snapshot
+        os.rename(place.root, place.root.with_name("elsewhere"))
+        with pytest.raises(CasreplayError, match="Cannot list the workspace"):
+            place.commit()
+        assert place.repository.head() == head
+
+
+class TestRacyFiles:
+    """Changes that leave size and times as they were."""
+
+    def _pin(self, file):
+        os.utime(file, ns=(1 * SECOND, 1 * SECOND))
+
+    def test_a_rewrite_of_equal_size_in_the_same_tick(self, tmp_path):
+        (tmp_path / "work").mkdir()
+        file = tmp_path / "work/a"
+        with Repository.init(tmp_path / "work", tmp_path / "store") as repository:
+            for round_number in range(10):
+                file.write_bytes(b"%d" % round_number)
+                repository.commit()
+                assert repository.read(repository.head(), b"a") == b"%d" % round_number
+
+    def test_a_rewrite_with_the_old_time_put_back(self, place):
+        file = place.write("a", "one")
+        self._pin(file)
+        place.commit()
+        file.write_bytes(b"two")
+        self._pin(file)
+        assert place.commit().recorded
+        assert place.contents()[b"a"] == b"two"
+
+    def test_another_file_renamed_over_it_with_equal_size_and_time(self, place):
+        file, other = place.write("a", "one"), place.write("b", "two")
+        self._pin(file)
+        self._pin(other)
+        place.commit()
+        os.rename(other, file)
+        place.commit()
+        assert place.contents() == {b"a": b"two"}
+
+    def test_contents_that_change_behind_the_stats_are_found_by_the_spot_check(self, place, monkeypatch):
+        """As a failing disk or a mapped write may do: every stat column equal, the bytes not."""
+        file = place.write("a", "one")
+        self._pin(file)
+        place.commit()
+        place.now += 10**6 * SECOND
+        place.commit(full=True)
+        rows = {}
+        real = scan.changed_listings
+        monkeypatch.setattr(scan, "changed_listings", lambda *_: rows)
+        file.write_bytes(b"two")
+        assert not place.commit().recorded
+        monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1)
+        assert place.commit().recorded
+        monkeypatch.setattr(scan, "changed_listings", real)
+
+
+def test_many_files_are_read_by_several_processes_and_none_is_lost(place):
+    for i in range(900):
+        place.write(f"d{i % 30}/f{i}", b"content %d" % (i % 700))
+    result = place.commit()
+    assert result.coverage.files == 900
+    assert place.contents() == place.on_disk()
+    if workers.count() > 1:
+        assert len(place.repository.store.segments.numbers()) > 1
+    assert not place.commit(full=True).recorded
+
+
+def test_equal_contents_are_stored_once(place):
+    noise = os.urandom(50_000)
+    place.write("a", noise)
+    place.commit()
+    place.write("b", noise)
+    assert place.commit().stored_bytes < 1_000
+
+
+def test_big_files_are_streamed(place, monkeypatch):
+    monkeypatch.setattr(ingest, "STREAM_BYTES", 100_000)
+    data = os.urandom(1_500_000)
+    place.write("big", data)
+    head = place.commit().snapshot
+    assert place.repository.read(head, b"big") == data
+    assert place.repository.entry(head, b"big").id == blob_id(data)
+
+
+def test_a_folder_of_many_names_is_split_and_one_change_is_cheap(place):
+    for i in range(5000):
+        place.write(f"many/{i:05}", b"")
+    before = place.commit().snapshot
+    place.write("many/02500", b"x")
+    result = place.commit()
+    assert result.changes.modified == 1
+    assert result.stored_bytes < 4_000
+    assert len(list(place.repository.list_folder(before, b"many"))) == 5000
+    assert place.repository.read(result.snapshot, b"many/02500") == b"x"
+
+
+def test_names_that_are_not_utf8(place):
+    with open(os.fsencode(place.root) + b"/\xff new\nline", "wb") as file:
+        file.write(b"odd")
+    place.commit()
+    assert place.contents() == {b"\xff new\nline": b"odd"}
+
+
+def test_a_git_workspace_tells_where_it_stood(place):
+    place.write(".git/HEAD", "ref: refs/heads/topic\n")
+    place.write(".git/refs/heads/topic", "1" * 40 + "\n")
+    place.write(".git/objects/x", "")
+    git = place.commit().snapshot.git
+    assert (git.head, git.branch) == ("1" * 40, "topic")
+
+
+def test_facts_given_to_a_commit_are_under_the_chain(place):
+    result = place.commit(
+        "l", tags=("t1", "t2"), session="s", agent="a", author="w", host="h", extra={"k": "v"}
+    )
+    again = place.repository.log.get(result.snapshot.id)
+    assert again == result.snapshot
+    assert (again.tags, again.session, again.agent, again.author) == (("t1", "t2"), "s", "a", "w")
+    assert dict(again.extra) == {"k": "v"}
+
+
+def test_two_writers_at_once_both_end_up_in_the_chain(place, tmp_path):
+    place.write("a", "x")
+    place.commit()
+    with Repository.open(tmp_path / "store", place.root) as other:
+        real_append = other.log.append
+
+        def append(snapshot, segments, parent):
+            other.log.append = real_append
+            place.commit("won the race")
+            real_append(snapshot, segments, parent)
+
+        other.log.append = append
+        other.commit(CommitOptions(label="came second"))
+    labels = [snapshot.label for snapshot in place.repository.snapshots()]
+    assert labels == ["came second", "won the race", ""]
+    newest, second, first = place.repository.snapshots()
+    assert (newest.parent, second.parent) == (second.id, first.id)
+
+
+def test_a_lost_race_without_end_gives_up_with_a_hint(place):
+    place.write("a", "x")
+
+    def refuse(*_):
+        raise LockedError("Another process recorded a snapshot in between")
+
+    place.repository.log.append = refuse
+    with pytest.raises(LockedError, match="kept committing"):
+        place.commit()
+
+
+def test_status_and_diff_against_the_folder_write_nothing(place, tmp_path):
+    place.write("a", "one")
+    place.write("b", "two")
+    head = place.commit().snapshot
+    before = {p: p.read_bytes() for p in sorted((tmp_path / "store").rglob("*")) if p.is_file()}
+    place.write("a", "changed")
+    os.rename(place.root / "b", place.root / "c")
+    changes = place.repository.diff(head, None)
+    assert [(c.kind, c.path) for c in changes] == [("modified", b"a"), ("renamed", b"c")]
+    status, coverage = place.repository.status()
+    assert status == changes
+    assert coverage.files == 2
+    assert before == {p: p.read_bytes() for p in sorted((tmp_path / "store").rglob("*")) if p.is_file()}
+
+
+def test_another_users_file_modes_do_not_leak_special_bits(place):
+    file = place.write("a", "x")
+    file.chmod(0o4755)
+    head = place.commit().snapshot
+    assert place.repository.entry(head, b"a").mode == 0o4755
+    assert stat.S_IMODE(os.stat(file).st_mode) == 0o4755
