@@ -1,0 +1,68 @@
+"""Every command's JSON against docs/json.md, field by field."""
+
+from __future__ import annotations
+
+import pytest
+from support.json_docs import disagreements
+
+CASES = [
+    ("casreplay init", "init --json"),
+    ("casreplay commit", "commit --json"),
+    ("casreplay commit", "commit -m x --json"),
+    ("casreplay status", "status --json"),
+    ("casreplay show", "show --json"),
+    ("casreplay ls", "ls -r good --json"),
+    ("casreplay find", "find '*.py' --json"),
+    ("casreplay tag", "tag t @ --json"),
+    ("casreplay label", "label @ t --json"),
+    ("casreplay note", "note @ t --json"),
+    ("casreplay diff", "diff good @ --json"),
+    ("casreplay diff", "diff good --json"),
+    ("casreplay prune", "prune --keep-last 1 --keep-tag good --dry-run --json"),
+    ("casreplay gc", "gc --dry-run --json"),
+    ("casreplay gc", "gc --json"),
+    ("casreplay stats", "stats --json"),
+    ("casreplay stats", "stats --objects --json"),
+    ("casreplay config check", "config check --json"),
+    ("casreplay doctor", "doctor --json"),
+]
+
+
+@pytest.mark.parametrize(("heading", "line"), CASES, ids=[line for _, line in CASES])
+def test_json_is_what_the_page_says(history, heading, line):
+    assert disagreements(heading, history(line).json) == []
+
+
+def test_every_row_of_the_log_is_what_the_page_says(history):
+    for row in history("log --json").json:
+        assert disagreements("Snapshot", row) == []
+
+
+def test_log_and_show_agree(history):
+    for row in history("log --json").json:
+        assert history(f"show {row['id']} --json").json == row
+
+
+def test_entries_of_show(history):
+    row = history("show good:a.txt --json").json
+    del row["snapshot"]
+    assert disagreements("Entry", row) == []
+    assert disagreements("casreplay ls", history("show good:src --json").json) == []
+
+
+def test_a_list_of_tags(history):
+    rows = history("tag --json").json
+    assert [row.pop("tag") for row in rows] == ["good"]
+    assert disagreements("Snapshot", rows[0]) == []
+    assert set(history("tag --delete good --json").json) == {"tag", "removed"}
+
+
+def test_config_show_has_every_key(history):
+    from casreplay.model.config import KEYS
+
+    assert list(history("config show --json").json) == [spec.name for spec in KEYS if spec.attribute]
+
+
+def test_an_undocumented_field_would_be_noticed():
+    assert disagreements("Coverage", {"surprise": 1})[0] == "surprise is not documented"
+    assert "files is missing" in disagreements("Coverage", {"surprise": 1})

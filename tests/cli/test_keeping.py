@@ -1,0 +1,73 @@
+"""prune, gc, stats, fsck and repair as people use them."""
+
+from __future__ import annotations
+
+import pytest
+
+
+@pytest.fixture
+def long_history(cli):
+    """Ten snapshots, the third tagged good."""
+    for number in range(10):
+        cli.write("a.txt", f"{number}\n" * 100)
+        cli("commit --tag good" if number == 2 else f"commit -m s{number}")
+    return cli
+
+
+def test_prune_says_why_each_snapshot_stays(long_history):
+    result = long_history("prune --keep-last 2 --keep-tag good --dry-run")
+    lines = [" ".join(line.split()) for line in result.out.splitlines()]
+    assert [line.split()[0] for line in lines[:-1]] == ["keep"] * 3 + ["remove"] * 7
+    assert lines[0].endswith("newest, last")
+    assert lines[2].endswith("tag good")
+    assert lines[-1] == "Would remove 7 snapshots; 3 stay. Nothing was changed"
+    assert len(long_history("log --json").json) == 10
+
+
+def test_prune_and_gc_leave_what_is_kept_whole(long_history):
+    kept = long_history("log --json").json
+    result = long_history("prune --keep-last 2 --keep-tag good")
+    assert result.out == "Removed 7 snapshots from history; 3 stay. Free their space with: casreplay gc\n"
+    before = long_history("stats --json").json["parts"]["segments"]
+    long_history("gc")
+    assert long_history("stats --json").json["parts"]["segments"] < before
+    rows = long_history("log --json").json
+    assert [row["id"] for row in rows] == [kept[0]["id"], kept[1]["id"], kept[7]["id"]]
+    assert long_history("cat good a.txt").out == "2\n" * 100
+    assert long_history("cat @~1 a.txt").out == "8\n" * 100
+    assert "is needed" not in long_history("gc").err
+
+
+def test_prune_without_a_rule_is_refused(long_history):
+    assert "--keep-last" in long_history("prune", code=2).err
+    assert len(long_history("log --json").json) == 10
+
+
+def test_prune_obeys_the_configuration(long_history):
+    long_history.write("casreplay.json", '{"MAX_SNAPSHOTS": 4}')
+    long_history("prune")
+    assert len(long_history("log --json").json) == 4
+
+
+def test_prune_by_time(long_history):
+    assert len(long_history("prune --keep-within 5s --dry-run --json").json["kept"]) < 10
+    kept = long_history("prune --keep-within 1h --dry-run --json").json
+    assert (len(kept["kept"]), kept["removed"]) == (10, [])
+    long_history("prune --keep-within soon", code=2)
+
+
+def test_a_dry_gc_changes_nothing(long_history):
+    long_history("prune --keep-last 1")
+    before = long_history("stats --json").json["store_bytes"]
+    assert "Nothing was changed" in long_history("gc --dry-run").out
+    assert long_history("stats --json").json["store_bytes"] == before
+
+
+def test_stats_add_up(long_history):
+    fields = long_history("stats --objects --json").json
+    assert fields["snapshots"] == 10
+    assert fields["newest_bytes"] == 200
+    assert fields["copies_bytes"] == 2000
+    assert fields["objects"]["blobs"] == 10
+    assert sum(fields["parts"].values()) == fields["store_bytes"]
+    assert "10" in long_history("stats").out
