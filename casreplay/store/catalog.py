@@ -68,10 +68,11 @@ class Catalog:
             if found is not None:
                 return found
         found = self.index.find(object_id)
+        if found is not None and found.segment in self._fresh.dropped:
+            # Swept, and the sweep's writer did not live to index it: it may lie elsewhere too.
+            return next(iter(self.find_all(object_id)), None)
         if found is None and self._fresh.packed:
             found = self._fresh.find(object_id)
-        if found is not None and found.segment in self._fresh.dropped:
-            return None
         return found
 
     def find_all(self, object_id: bytes) -> list[Entry]:

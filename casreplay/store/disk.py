@@ -149,12 +149,12 @@ class DiskStore:
         try:
             return self._decoder.object_bytes(entry)
         except CorruptError:
-            for other in self._others(entry):
-                try:
-                    return self._decoder.object_bytes(other)
-                except CorruptError:
-                    continue
-            raise
+            # A gc may have moved it since we looked.
+            self.refresh()
+            moved = self._sought(object_id)
+            if moved == entry:
+                raise
+            return self._decoder.object_bytes(moved)
 
     def stream(self, blob: BlobId) -> Iterator[bytes]:
         """See ``ObjectReader``."""
@@ -206,16 +206,6 @@ class DiskStore:
                 f"Object {object_id.hex()} was purged on purpose", id=object_id.hex(), purged=True
             )
         raise MissingObjectError(f"Object {object_id.hex()} is not in the store", id=object_id.hex())
-
-    def _others(self, entry: Entry) -> list[Entry]:
-        """Further copies of an object whose first copy is damaged, or was moved by a gc meanwhile."""
-        self.refresh()
-        place = (entry.segment, entry.offset, entry.position)
-        return [
-            other
-            for other in self.catalog.find_all(entry.id)
-            if (other.segment, other.offset, other.position) != place
-        ]
 
     # Writing
 

@@ -111,8 +111,12 @@ class Index:
         stamp = self._files.stamp(join(self._folder, MANIFEST))
         if stamp != state.stamp:
             return self.load()
-        tail = self._files.stamp(join(self._folder, state.tail_name)) if state.tail_name else None
-        if tail is None or tail[1] == state.tail_size:
+        if not state.tail_name:
+            return False
+        tail = self._files.stamp(join(self._folder, state.tail_name))
+        if tail is None:
+            return self.load()
+        if tail[1] == state.tail_size:
             return False
         self._read_tail(state)
         return True

@@ -130,12 +130,22 @@ class Decoder:
         self._bodies.clear()
 
     def object_bytes(self, entry: Entry) -> bytes:
-        """The object's bytes, verified against its id.
+        """The object's bytes, verified against its id; a damaged copy is made up for by another.
 
         Raises:
             CorruptError: damaged, or a chunked blob over ``MAX_WHOLE_BYTES``.
             MissingObjectError: a chunk or a base is not in the store.
         """
+        try:
+            return self._object_bytes(entry)
+        except CorruptError:
+            for other in self._places.find_all(entry.id):
+                if other != entry:
+                    with contextlib.suppress(CorruptError):
+                        return self._object_bytes(other)
+            raise
+
+    def _object_bytes(self, entry: Entry) -> bytes:
         if entry.type == RecordType.GROUP:
             return verified(entry.id, self._member(entry), entry.kind)
         body = self.body(entry)
