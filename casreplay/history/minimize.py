@@ -1,4 +1,4 @@
-"""From the boundary's change set to the part of it that matters: files first, then hunks.
+"""From the boundary's change set to the part of it that matters: whole files first, then hunks.
 
 Pure: parts in, a callable that judges a set of parts, a 1-minimal set out. How a set
 of parts becomes a folder and a verdict is the caller's affair (``history.bisect_shrink``).
@@ -21,7 +21,16 @@ from casreplay.history.lines import match, split_lines
 from casreplay.history.patch import is_binary
 from casreplay.model.changes import Change, ChangeKind
 
-__all__ = ["Hunk", "Part", "apply_hunks", "group_changes", "minimal_set", "split_hunks"]
+__all__ = [
+    "MAX_HUNK_BYTES",
+    "Hunk",
+    "Part",
+    "apply_hunks",
+    "group_changes",
+    "hunks_of",
+    "minimal_set",
+    "split_hunks",
+]
 
 MAX_HUNK_BYTES = 1 << 20
 """Files above this are kept or left whole."""
@@ -83,11 +92,25 @@ def minimal_set(
     while rest and not bad(needed):
         low, high = 0, len(rest)
         while high - low > 1:
-            middle = (low + high) // 2
+            middle = _cut_point(rest, low, high)
             low, high = (low, middle) if bad([*needed, *rest[:middle]]) else (middle, high)
         needed.append(rest[high - 1])
         del rest[high - 1 :]
     return _one_minimal([p for p in parts if p in needed], bad)
+
+
+def _cut_point(parts: Sequence[Part], low: int, high: int) -> int:
+    """Where to cut ``low..high``: between two files if one lies near the middle, else in the middle.
+
+    A state in which a file is changed by half fails in another way more often than one
+    in which some files are changed and others are not.
+    """
+    middle, reach = (low + high) // 2, (high - low) // 4
+    for distance in range(reach + 1):
+        for cut in (middle - distance, middle + distance):
+            if low < cut < high and parts[cut - 1].changes != parts[cut].changes:
+                return cut
+    return middle
 
 
 def _one_minimal(found: list[Part], bad: Callable[[Sequence[Part]], bool]) -> list[Part]:

@@ -1,0 +1,217 @@
+"""A probe's folder: switched from tree to tree, and put back after what a command did to it.
+
+Owns the disk side of a probe, apart from any workspace. Only what differs between two
+trees is written; modification times follow from the content, so that two versions of a
+file never share one (a stale bytecode file is otherwise taken for fresh) and equal
+content always does. Files are copies: nothing a command does can reach the store.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+import stat
+from collections.abc import Iterator
+
+from casreplay.history.diff import diff_trees
+from casreplay.history.walk import find
+from casreplay.model.ids import TreeId
+from casreplay.model.objects import EntryKind, TreeEntry
+from casreplay.model.paths import parent
+from casreplay.store.base import ObjectReader
+
+__all__ = ["WorkFolder"]
+
+EPOCH_S = 946_684_800
+"""Content-derived times start in the year 2000 and spread over twenty years."""
+SPREAD_S = 20 * 365 * 86_400
+
+_Stamp = tuple[int, int, int, int]
+"""Size, modification time, inode and mode of what was written."""
+
+
+class WorkFolder:
+    """A folder that holds one tree at a time. Not safe for two threads at once.
+
+    Args:
+        path: an empty folder that belongs to this object.
+    """
+
+    def __init__(self, path: bytes) -> None:
+        self.path = path
+        self.root: TreeId | None = None
+        self._files: dict[bytes, _Stamp] = {}
+        self._folders: dict[bytes, int] = {}
+
+    def switch(self, objects: ObjectReader, root: TreeId) -> int:
+        """Make the folder hold ``root``; returns how many paths were touched.
+
+        Cost: the paths that differ. Special files are left out. On failure the folder is
+        in between: ``clear`` it.
+        """
+        changes = list(diff_trees(objects, self.root, root, folders=True))
+        self.root = None
+        for change in reversed(changes):
+            if change.before is not None and (
+                change.after is None or _type(change.before) != _type(change.after)
+            ):
+                self._remove(change.path)
+        for change in changes:
+            if change.after is not None:
+                self._write(objects, change.path, change.after)
+        self.root = root
+        return len(changes)
+
+    def restore(self, objects: ObjectReader) -> list[bytes]:
+        """Undo everything done to the folder since ``switch``; returns the paths that were changed or left.
+
+        Cost: one stat for each path, more only for what changed.
+        """
+        if self.root is None:
+            return []
+        seen: set[bytes] = set()
+        left: list[bytes] = []
+        changed: list[bytes] = []
+        for path, stamp in self._sweep():
+            known = self._files.get(path) if stamp is not None else self._folders.get(path)
+            if known is None:
+                left.append(path)
+                continue
+            seen.add(path)
+            if stamp is not None and stamp != known:
+                changed.append(path)
+        missing = [p for p in (*self._folders, *self._files) if p not in seen]
+        for path in reversed(left):
+            _delete(os.path.join(self.path, path))
+        for path in sorted({*changed, *missing}):
+            self._rewrite(objects, path)
+        for path, mode in self._folders.items() if left or missing or changed else ():
+            _chmod(os.path.join(self.path, path), mode)
+        return sorted({*left, *changed, *missing})
+
+    def clear(self) -> None:
+        """Empty the folder."""
+        self.root = None
+        self._files.clear()
+        self._folders.clear()
+        for name in os.listdir(self.path):
+            _delete(os.path.join(self.path, name))
+
+    def _sweep(self) -> Iterator[tuple[bytes, _Stamp | None]]:
+        """Every path below, folders before contents, with its stamp (``None``: a folder)."""
+        cut = len(self.path) + 1
+        stack = [self.path]
+        while stack:
+            folder = stack.pop()
+            try:
+                listed = os.scandir(folder)
+            except PermissionError:
+                _chmod(folder, 0o700)
+                listed = os.scandir(folder)
+            with listed:
+                for item in listed:
+                    path = item.path[cut:]
+                    if item.is_dir(follow_symlinks=False):
+                        yield path, None
+                        if path in self._folders:
+                            stack.append(item.path)
+                    else:
+                        s = item.stat(follow_symlinks=False)
+                        yield path, (s.st_size, s.st_mtime_ns, s.st_ino, s.st_mode)
+
+    def _rewrite(self, objects: ObjectReader, path: bytes) -> None:
+        entry = find(objects, self.root, path) if self.root is not None else None
+        if entry is not None:
+            self._write(objects, path, entry)
+
+    def _remove(self, path: bytes) -> None:
+        self._files.pop(path, None)
+        if self._folders.pop(path, None) is not None:
+            inside = path + b"/"
+            for known in (self._files, self._folders):
+                for one in [p for p in known if p.startswith(inside)]:
+                    del known[one]
+        _delete(os.path.join(self.path, path))
+
+    def _write(self, objects: ObjectReader, path: bytes, entry: TreeEntry) -> None:
+        full = os.path.join(self.path, path)
+        if entry.kind is EntryKind.FOLDER:
+            if os.path.lexists(full) and not _is_folder(full):
+                _delete(full)
+            os.makedirs(full, mode=0o700, exist_ok=True)
+            self._folders[path] = entry.mode | 0o700
+            _chmod(full, entry.mode | 0o700)
+            return
+        blob = entry.blob_id
+        if blob is None:
+            return
+        if os.path.lexists(full):
+            _delete(full)
+        else:
+            self._make_parents(path)
+        when = EPOCH_S + int.from_bytes(blob[:6], "big") % SPREAD_S
+        if entry.kind is EntryKind.SYMLINK:
+            os.symlink(objects.get(blob), full)
+            os.utime(full, (when, when), follow_symlinks=False)
+        else:
+            with open(full, "xb") as file:
+                file.writelines(objects.stream(blob) if entry.size_bytes > 1 << 20 else [objects.get(blob)])
+                os.fchmod(file.fileno(), entry.mode | 0o600)
+            os.utime(full, (when, when))
+        s = os.lstat(full)
+        self._files[path] = (s.st_size, s.st_mtime_ns, s.st_ino, s.st_mode)
+
+    def _make_parents(self, path: bytes) -> None:
+        """Folders on the way that are not there: those of a tree put together from parts have no change."""
+        above = parent(path)
+        missing = []
+        while above and above not in self._folders:
+            missing.append(above)
+            above = parent(above)
+        for folder in reversed(missing):
+            os.makedirs(os.path.join(self.path, folder), exist_ok=True)
+            self._folders[folder] = 0o755
+
+
+def _type(entry: TreeEntry) -> int:
+    """What must be removed before the other can be written: folders, links and files."""
+    if entry.kind is EntryKind.EXECUTABLE:
+        return int(EntryKind.FILE)
+    return int(entry.kind) if entry.blob_id is not None or entry.kind is EntryKind.FOLDER else 0
+
+
+def _is_folder(path: bytes) -> bool:
+    return stat.S_ISDIR(os.lstat(path).st_mode)
+
+
+def _chmod(path: bytes, mode: int) -> None:
+    if stat.S_IMODE(os.lstat(path).st_mode) != mode:
+        os.chmod(path, mode)
+
+
+def _delete(path: bytes) -> None:
+    """Remove a file, link or whole folder, whatever modes a command gave it; gone already is fine."""
+    try:
+        os.unlink(path)
+    except FileNotFoundError:
+        return
+    except OSError:
+        remove_folder(path)
+
+
+def remove_folder(path: bytes) -> None:
+    """Remove a folder with everything in it, read-only folders included."""
+
+    def unlock(function: object, failed: bytes | str, _error: object) -> None:
+        del function
+        name = os.fsencode(failed)
+        os.chmod(os.path.dirname(name), 0o700)
+        if os.path.lexists(name):
+            if _is_folder(name):
+                os.chmod(name, 0o700)
+                shutil.rmtree(name, ignore_errors=True)
+            else:
+                os.unlink(name)
+
+    if os.path.lexists(path):
+        shutil.rmtree(path, onerror=unlock)

@@ -1,0 +1,221 @@
+"""From a boundary to its culprits: the change set between two snapshots, shrunk by running the command.
+
+Builds half-changed trees in memory (``treeedit`` over an overlay that nothing is written
+through), runs them like any other probe, and leaves the choosing to ``history.minimize``.
+A trial is bad only if it fails with the signature of the bad end.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+
+from casreplay.codec.hashing import blob_id
+from casreplay.history.bisect_model import Verdict
+from casreplay.history.bisect_run import BisectAbortedError, Judge, Runner
+from casreplay.history.diff import diff_trees
+from casreplay.history.minimize import (
+    MAX_HUNK_BYTES,
+    Hunk,
+    Part,
+    apply_hunks,
+    group_changes,
+    hunks_of,
+    minimal_set,
+    split_hunks,
+)
+from casreplay.history.overlay import OverlayStore
+from casreplay.history.patch import is_binary, patch
+from casreplay.history.probes import Target
+from casreplay.history.treeedit import TreeEditor
+from casreplay.model.changes import Change, ChangeKind
+from casreplay.model.ids import ObjectId, TreeId
+from casreplay.model.objects import EntryKind, TreeEntry
+from casreplay.model.paths import split
+from casreplay.store.base import ObjectReader
+
+__all__ = ["Culprit", "PartialTrees", "Shrunk", "judge_tree", "shrink"]
+
+
+@dataclass(frozen=True, slots=True)
+class Culprit:
+    """One path of the minimal set.
+
+    Attributes:
+        change: the whole change of the path.
+        hunks: the hunks of it that matter; empty where there are none to speak of (added, deleted, binary).
+        is_whole: whether that is the whole change of the path.
+    """
+
+    change: Change
+    hunks: tuple[Hunk, ...] = ()
+    is_whole: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class Shrunk:
+    """The minimal set.
+
+    Attributes:
+        culprits: in order of path.
+        runs: runs of the command that shrinking took.
+        root: the good tree with the minimal set applied; bad.
+        patch: from the good tree to that one, as ``git apply`` reads it.
+        is_proven: a trial of exactly this set was bad (``False``: nothing could be left out, or
+            the change set is a single part).
+    """
+
+    culprits: tuple[Culprit, ...]
+    runs: int
+    root: TreeId
+    patch: bytes
+    is_proven: bool
+
+
+class PartialTrees:
+    """Trees between two snapshots: the good one with any parts of the change set applied.
+
+    Args:
+        objects: the store under an overlay, which keeps the trials; the store is not written to.
+        good: root to start from.
+    """
+
+    def __init__(self, objects: OverlayStore, good: TreeId) -> None:
+        self.objects = objects
+        self.good = good
+        self._editor = TreeEditor(self.objects, self._put)
+
+    def _put(self, tree_id: TreeId, raw: bytes, old: bytes) -> None:
+        del old
+        self.objects.put_tree(tree_id, raw)
+
+    def build(self, parts: Sequence[Part]) -> TreeId:
+        """The good tree with ``parts`` applied. Cost: the folders on the way to them."""
+        edits: dict[bytes, TreeEntry | None] = {}
+        cut: dict[bytes, list[Part]] = {}
+        for part in parts:
+            if part.hunk is not None:
+                cut.setdefault(part.changes[0].path, []).append(part)
+                continue
+            for change in part.changes:
+                if change.after is None or change.after.kind is not EntryKind.FOLDER:
+                    edits[change.path] = change.after
+                elif change.kind is ChangeKind.TYPE:
+                    edits[change.path] = None
+                else:
+                    edits[change.path] = self._folder(change)
+        for path, chosen in cut.items():
+            edits[path] = self._patched(chosen)
+        return self._editor.edit(self.good, edits)[0]
+
+    def _folder(self, change: Change) -> TreeEntry | None:
+        """An added empty folder as it is; a changed mode on the folder as the good side has it."""
+        after, before = change.after, change.before
+        if before is None or after is None or before.kind is not EntryKind.FOLDER:
+            return after
+        return replace(before, mode=after.mode)
+
+    def _patched(self, parts: Sequence[Part]) -> TreeEntry:
+        change = parts[0].changes[0]
+        assert change.before is not None
+        assert change.after is not None
+        content = apply_hunks(
+            self.objects.get(ObjectId(change.before.id)), [p.hunk for p in parts if p.hunk is not None]
+        )
+        blob = blob_id(content)
+        self.objects.put_blob(blob, content)
+        return replace(change.after, name=split(change.path)[-1], size_bytes=len(content), id=blob)
+
+
+def shrink(
+    trees: PartialTrees,
+    changes: Sequence[Change],
+    is_bad: Callable[[TreeId], bool],
+    *,
+    on_trial: Callable[[int, int, bool], None] = lambda *_: None,
+) -> Shrunk:
+    """The 1-minimal part of ``changes`` (without renames) that makes the good tree bad.
+
+    Args:
+        trees: builds the trials.
+        changes: the whole change set; applied as a whole it is known to be bad.
+        is_bad: runs the command on a tree.
+        on_trial: told of every run: parts applied, parts in all, the answer.
+
+    Cost: about s * (log2 parts + 1) runs when s parts matter.
+    """
+    runs = 0
+
+    def judge(chosen: frozenset[Part]) -> bool:
+        nonlocal runs
+        runs += 1
+        answer = is_bad(trees.build(list(chosen)))
+        on_trial(len(chosen), len(parts), answer)
+        return answer
+
+    parts = [piece for part in group_changes(changes) for piece in _cut(trees.objects, part)]
+    found = minimal_set(parts, judge)
+    root = trees.build(found)
+    return Shrunk(_culprits(trees.objects, found, parts), runs, root, _patch(trees, root), runs > 0)
+
+
+def _cut(objects: ObjectReader, part: Part) -> list[Part]:
+    change = part.changes[0]
+    before, after = change.before, change.after
+    if change.kind is not ChangeKind.MODIFIED or before is None or after is None:
+        return [part]
+    if before.blob_id is None or after.blob_id is None or before.kind is EntryKind.SYMLINK:
+        return [part]
+    if max(before.size_bytes, after.size_bytes) > MAX_HUNK_BYTES:
+        return [part]
+    return split_hunks(part, objects.get(before.blob_id), objects.get(after.blob_id))
+
+
+def _culprits(objects: ObjectReader, found: Sequence[Part], parts: Sequence[Part]) -> tuple[Culprit, ...]:
+    changes = {change.path: change for part in found for change in part.changes}
+    chosen: dict[bytes, list[Hunk]] = {}
+    for part in found:
+        if part.hunk is not None:
+            chosen.setdefault(part.changes[0].path, []).append(part.hunk)
+    culprits = []
+    for path in sorted(changes):
+        every = [p for p in parts if p.hunk is not None and p.changes[0].path == path]
+        hunks = chosen.get(path) or _all_hunks(objects, changes[path])
+        culprits.append(Culprit(changes[path], tuple(hunks), len(hunks) == len(every) or path not in chosen))
+    return tuple(culprits)
+
+
+def _all_hunks(objects: ObjectReader, change: Change) -> list[Hunk]:
+    """Every hunk of an edited text file that is kept whole; none for anything else."""
+    before, after = change.before, change.after
+    if before is None or after is None or before.blob_id is None or after.blob_id is None:
+        return []
+    if max(before.size_bytes, after.size_bytes) > MAX_HUNK_BYTES:
+        return []
+    old, new = objects.get(before.blob_id), objects.get(after.blob_id)
+    return [] if is_binary(old) or is_binary(new) else hunks_of(old, new)
+
+
+def _patch(trees: PartialTrees, root: TreeId) -> bytes:
+    changes = diff_trees(trees.objects, trees.good, root)
+    return b"".join(line for change in changes for line in patch(change, trees.objects.get))
+
+
+def judge_tree(runner: Runner, judge: Judge, *, repeats: int = 1) -> Callable[[TreeId], bool]:
+    """A predicate on trees for ``shrink``: bad if one of ``repeats`` runs fails like the bad end.
+
+    Raises:
+        BisectAbortedError: the command cannot judge the tree (raised by the predicate).
+    """
+
+    def is_bad(root: TreeId) -> bool:
+        for _ in range(repeats):
+            seen = runner(Target(root), threading.Event())
+            if seen.verdict is None:
+                raise BisectAbortedError(seen.detail)
+            if seen.verdict is Verdict.BAD and (seen.signature is None or judge.is_same(seen.signature)):
+                return True
+        return False
+
+    return is_bad

@@ -1,0 +1,332 @@
+"""Running a command in a snapshot: own folder, own home, own process group, nothing left behind.
+
+A ``ProbeArea`` owns one folder for each worker below a temporary folder. A run gets a
+clean ``HOME``, ``TMPDIR`` and bytecode folder, its own process group, and the snapshot's files and no
+others; afterwards the group is killed and the folder put back. Closing the area kills
+what still runs and removes everything, also after Ctrl-C and SIGTERM.
+
+What a probe is not: a sandbox. A command may still reach the network and absolute paths.
+"""
+
+from __future__ import annotations
+
+import os
+import queue
+import signal
+import subprocess
+import tempfile
+import threading
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from typing import IO, Self
+
+from casreplay.clock import Clock, monotonic_ns
+from casreplay.history.bisect_folder import WorkFolder, remove_folder
+from casreplay.history.bisect_model import Verdict
+from casreplay.history.observations import Observation, signature_of, verdict_of
+from casreplay.model.ids import TreeId
+from casreplay.store.base import ObjectReader
+
+__all__ = ["Command", "CommandProbe", "ProbeArea", "Target"]
+
+PREFIX = "casreplay-probe-"
+OUTPUT_BYTES = 64 << 10
+"""How much of the end of a run's output is kept for its signature."""
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """What a run is made on.
+
+    Attributes:
+        root: the tree to put into the folder.
+        snapshot: hex id for ``CASREPLAY_SNAPSHOT``; empty for a tree that is no snapshot.
+        label: for ``CASREPLAY_LABEL``.
+    """
+
+    root: TreeId
+    snapshot: str = ""
+    label: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class Command:
+    """A command as a predicate.
+
+    Attributes:
+        line: run by ``/bin/sh -c`` in the folder of the snapshot.
+        timeout_s: seconds after which a run is killed and skipped; ``None`` for no limit.
+        environ: the environment to start from; ``HOME``, temporary folders and bytecode
+            settings in it are replaced.
+    """
+
+    line: str
+    timeout_s: float | None = None
+    environ: Mapping[str, str] = field(default_factory=dict)
+
+
+class ProbeArea:
+    """The folders of a bisect's workers and the processes running in them.
+
+    Args:
+        objects: where trees and files are read; used by one worker at a time.
+        base: the folder to make the area in; the system's temporary folder when left out.
+    """
+
+    def __init__(self, objects: ObjectReader, *, base: str | None = None) -> None:
+        self._objects = objects
+        _remove_abandoned(base or tempfile.gettempdir())
+        self.path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base)
+        self._idle: queue.LifoQueue[tuple[WorkFolder, str]] = queue.LifoQueue()
+        self._reading = threading.Lock()
+        self._groups: dict[int, threading.Event] = {}
+        self._lock = threading.Lock()
+        self._count = 0
+        self._closed = False
+        self.leftovers = 0
+        """Paths that commands changed or left in their folders, all put back."""
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *exc_info: object) -> None:
+        self.close()
+
+    def take(self) -> tuple[WorkFolder, str]:
+        """A folder that nobody uses and the worker's private folder; made when none is idle."""
+        try:
+            return self._idle.get_nowait()
+        except queue.Empty:
+            with self._lock:
+                self._count += 1
+                number = self._count
+        private = os.path.join(self.path, f"worker-{number}")
+        tree = os.path.join(private, "tree")
+        os.makedirs(tree)
+        return WorkFolder(os.fsencode(tree)), private
+
+    def give_back(self, folder: WorkFolder, private: str) -> None:
+        """Put the folder back as the snapshot has it and let others use it."""
+        with self._reading:
+            self.leftovers += len(folder.restore(self._objects))
+        for name in ("home", "tmp", "pycache"):
+            _empty(os.path.join(private, name))
+        self._idle.put((folder, private))
+
+    def show(self, root: TreeId) -> str:
+        """Put ``root`` into a folder for a person to look at; it stays until the area is closed."""
+        folder, _private = self.take()
+        self.switch(folder, root)
+        return os.fsdecode(folder.path)
+
+    def switch(self, folder: WorkFolder, root: TreeId) -> None:
+        """Make ``folder`` hold ``root``, one worker at a time."""
+        with self._reading:
+            try:
+                folder.switch(self._objects, root)
+            except BaseException:
+                folder.clear()
+                raise
+
+    def started(self, group: int, stop: threading.Event) -> None:
+        """Remember a process group; killed at once when its result is not wanted any more."""
+        with self._lock:
+            self._groups[group] = stop
+            unwanted = self._closed or stop.is_set()
+        if unwanted:
+            stop.set()
+            kill_group(group)
+
+    def ended(self, group: int) -> None:
+        """Kill what is left of a group whose leader ended, and forget it."""
+        with self._lock:
+            self._groups.pop(group, None)
+        kill_group(group)
+
+    def cancel(self, stop: threading.Event) -> None:
+        """Stop the run that was given ``stop``, now or as soon as it starts."""
+        stop.set()
+        with self._lock:
+            groups = [group for group, event in self._groups.items() if event is stop]
+        for group in groups:
+            kill_group(group)
+
+    def stop_all(self) -> None:
+        """Kill every run under way."""
+        with self._lock:
+            self._closed = True
+            groups = dict(self._groups)
+        for group, stop in groups.items():
+            stop.set()
+            kill_group(group)
+
+    def close(self) -> None:
+        """Kill what runs and remove every folder; harmless when done twice."""
+        self.stop_all()
+        kill_marked(self.path)
+        remove_folder(os.fsencode(self.path))
+
+
+class CommandProbe:
+    """Runs one command on one tree and judges it. May be called from several threads."""
+
+    def __init__(self, area: ProbeArea, command: Command, *, clock: Clock = monotonic_ns) -> None:
+        self._area = area
+        self._command = command
+        self._clock = clock
+
+    def cancel(self, stop: threading.Event) -> None:
+        """Stop the run that was given ``stop``."""
+        self._area.cancel(stop)
+
+    def cancel_all(self) -> None:
+        """Stop every run; no further one will start."""
+        self._area.stop_all()
+
+    def __call__(self, target: Target, stop: threading.Event) -> Observation:
+        """One run on ``target``; ``stop`` is what ``cancel`` recognises it by.
+
+        Raises:
+            CorruptError: the snapshot cannot be read.
+        """
+        folder, private = self._area.take()
+        try:
+            if stop.is_set():
+                return Observation(None, cancelled=True)
+            self._area.switch(folder, target.root)
+            return self._run(os.fsdecode(folder.path), private, target, stop)
+        finally:
+            self._area.give_back(folder, private)
+
+    def _run(self, folder: str, private: str, target: Target, stop: threading.Event) -> Observation:
+        started = self._clock()
+        environ = clean_environment(self._command.environ, private, target)
+        with tempfile.TemporaryFile(dir=private) as output:
+            process = subprocess.Popen(  # noqa: S603 - the user's own command line: what --run promises
+                ["/bin/sh", "-c", self._command.line],
+                cwd=folder,
+                env=environ,
+                stdin=subprocess.DEVNULL,
+                stdout=output,
+                stderr=subprocess.STDOUT,
+                start_new_session=True,
+            )
+            self._area.started(process.pid, stop)
+            timed_out = False
+            try:
+                process.wait(self._command.timeout_s)
+            except subprocess.TimeoutExpired:
+                timed_out = True
+            finally:
+                kill_group(process.pid)
+                process.wait()
+                self._area.ended(process.pid)
+            elapsed = self._clock() - started
+            if stop.is_set():
+                return Observation(None, elapsed_ns=elapsed, cancelled=True)
+            if timed_out:
+                return Observation(
+                    Verdict.SKIP, elapsed_ns=elapsed, detail=f"timeout after {self._command.timeout_s:g} s"
+                )
+            return _judge(process.returncode, _tail(output), elapsed)
+
+
+def _judge(exit_code: int, output: bytes, elapsed_ns: int) -> Observation:
+    verdict = verdict_of(exit_code)
+    signature = signature_of(exit_code, output)
+    if verdict is Verdict.GOOD:
+        return Observation(verdict, None, elapsed_ns)
+    if verdict is Verdict.SKIP:
+        return Observation(verdict, signature, elapsed_ns, "exit 125")
+    if verdict is None:
+        what = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit {exit_code}"
+        return Observation(
+            None, signature, elapsed_ns, f"the command cannot judge ({what}): {signature.line}"
+        )
+    return Observation(verdict, signature, elapsed_ns, signature.line)
+
+
+def _tail(output: IO[bytes]) -> bytes:
+    size = output.seek(0, os.SEEK_END)
+    output.seek(max(0, size - OUTPUT_BYTES))
+    return output.read()
+
+
+def clean_environment(environ: Mapping[str, str], private: str, target: Target) -> dict[str, str]:
+    """The environment of a run: the caller's, with everything that could remember an earlier run replaced."""
+    kept = {
+        k: v for k, v in environ.items() if not k.startswith(("CASREPLAY_", "XDG_")) and k not in _DROPPED
+    }
+    folders = {name: os.path.join(private, name) for name in ("home", "tmp", "pycache")}
+    for path in folders.values():
+        os.makedirs(path, exist_ok=True)
+    return kept | {
+        "HOME": folders["home"],
+        "TMPDIR": folders["tmp"],
+        "TMP": folders["tmp"],
+        "TEMP": folders["tmp"],
+        "PYTHONPYCACHEPREFIX": folders["pycache"],
+        "CASREPLAY_SNAPSHOT": target.snapshot,
+        "CASREPLAY_LABEL": target.label,
+    }
+
+
+_DROPPED = frozenset(
+    ("PYTHONDONTWRITEBYTECODE", "PWD", "OLDPWD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE")
+)
+
+
+def kill_group(group: int) -> None:
+    """Kill every process of a group; none left is fine."""
+    try:
+        os.killpg(group, signal.SIGKILL)
+    except (ProcessLookupError, PermissionError):
+        return
+
+
+def kill_marked(area: str) -> None:
+    """Kill processes that left their group but still carry the area in their environment (Linux only)."""
+    mark = os.fsencode(area)
+    try:
+        numbers = [name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()]
+    except OSError:
+        return
+    for name in numbers:
+        try:
+            with open(f"/proc/{name}/environ", "rb") as file:
+                if b"TMPDIR=" + mark in file.read():
+                    os.kill(int(name), signal.SIGKILL)
+        except OSError:
+            continue
+
+
+def _empty(path: str) -> None:
+    try:
+        with os.scandir(path) as listed:
+            is_used = next(listed, None) is not None
+    except FileNotFoundError:
+        return
+    if is_used:
+        remove_folder(os.fsencode(path))
+
+
+def _remove_abandoned(base: str) -> None:
+    """Remove areas of processes that were killed before they could."""
+    for name in os.listdir(base):
+        if not name.startswith(PREFIX):
+            continue
+        owner = name[len(PREFIX) :].partition("-")[0]
+        path = os.path.join(base, name)
+        if owner.isdecimal() and not _is_alive(int(owner)) and os.lstat(path).st_uid == os.getuid():
+            kill_marked(path)
+            remove_folder(os.fsencode(path))
+
+
+def _is_alive(process: int) -> bool:
+    try:
+        os.kill(process, 0)
+    except ProcessLookupError:
+        return False
+    except PermissionError:
+        return True
+    return True
