@@ -113,7 +113,7 @@ def _own_share(job: _Job, part: Part, writer: ObjectWriter) -> Result:
 
 def _worker_share(job: _Job, part: Part, store: ForkingStore, number: int) -> Result:
     """Runs in a forked process: its own writer, made durable before it answers."""
-    with store.writer(claim=job.shared.claim) as writer:
+    with store.writer() as writer:
         columns = _read_part(job, part, writer, number)
         writer.sync()
         return columns, writer.export_entries()
@@ -134,10 +134,11 @@ def _merge(results: list[Result], store: ForkingStore) -> tuple[Columns, Ingeste
 def _read_part(job: _Job, part: Part, writer: ObjectWriter, worker: int) -> Columns:
     root_fd = os.open(job.root, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_CLOEXEC", 0))
     columns: Columns = []
+    sink = _Sink(writer, job.shared.claim)
     done = reported = 0
     try:
         for path, items in part:
-            columns.append(_read_folder(root_fd, path, items, writer))
+            columns.append(_read_folder(root_fd, path, items, sink))
             done += sum(item[3] + FILE_COST_BYTES for item in items)
             if done - reported >= REPORT_EVERY_BYTES:
                 reported = done
@@ -149,9 +150,7 @@ def _read_part(job: _Job, part: Part, writer: ObjectWriter, worker: int) -> Colu
     return columns
 
 
-def _read_folder(
-    root_fd: int, path: bytes, items: list[Item], writer: ObjectWriter
-) -> tuple[bytes, bytes, bytes]:
+def _read_folder(root_fd: int, path: bytes, items: list[Item], sink: _Sink) -> tuple[bytes, bytes, bytes]:
     ids, states, rows = bytearray(), bytearray(), array("q")
     try:
         folder_fd = open_folder(root_fd, path)
@@ -161,10 +160,10 @@ def _read_folder(
     try:
         for name, is_link, base, size in items:
             if size > STREAM_BYTES and not is_link:
-                any_id, captured = _read_big(folder_fd, name, base, writer)
+                any_id, captured = _read_big(folder_fd, name, base, sink)
             else:
                 captured = read_link(folder_fd, name) if is_link else read_file(folder_fd, name)
-                any_id = _put(captured, base, writer)
+                any_id = sink.put(captured, base)
             ids += any_id
             states.append(captured.state)
             rows.extend(captured.stat)
@@ -173,28 +172,37 @@ def _read_folder(
     return bytes(ids), bytes(states), rows.tobytes()
 
 
-def _put(captured: Captured, base: bytes, writer: ObjectWriter) -> bytes:
-    if captured.data is None:
-        return _NO_ID
-    found = blob_id(captured.data)
-    writer.put_blob(found, captured.data, _base(base))
-    return found
+@dataclass(frozen=True, slots=True)
+class _Sink:
+    """Where one worker's contents go: its writer, unless another worker stores the same content."""
+
+    writer: ObjectWriter
+    claim: Callable[[bytes], bool]
+
+    def put(self, captured: Captured, base: bytes) -> bytes:
+        """Store a content in memory; returns its id, zeros when there is none."""
+        if captured.data is None:
+            return _NO_ID
+        found = blob_id(captured.data)
+        if self.claim(found):
+            self.writer.put_blob(found, captured.data, _base(base))
+        return found
 
 
 def _base(base: bytes) -> BlobId | None:
     return BlobId(ObjectId(base)) if base != _NO_ID else None
 
 
-def _read_big(folder_fd: int, name: bytes, base: bytes, writer: ObjectWriter) -> tuple[bytes, Captured]:
+def _read_big(folder_fd: int, name: bytes, base: bytes, sink: _Sink) -> tuple[bytes, Captured]:
     """A big file in pieces; source errors become states, store errors propagate."""
     try:
         stream = FileStream(folder_fd, name)
     except OSError:
         captured = read_file(folder_fd, name)  # names the state; the file is gone or unreadable
-        return _put(captured, base, writer), captured
+        return sink.put(captured, base), captured
     with stream:
         source = _Source(stream)
-        any_id, _ = writer.put_stream(source.pieces(), _base(base))
+        any_id, _ = sink.writer.put_stream(source.pieces(), _base(base))
         if source.failed:
             return _NO_ID, Captured(EntryState.UNREADABLE, (0, 0, 0, 0, 0), None)
         return any_id, stream.result()
