@@ -31,6 +31,10 @@ class Redactor:
         shown = self.bytes(data, path)
         return text if shown is data else shown.decode("utf-8", "surrogatepass")
 
+    def hidden(self, rule: str, value: str) -> str:
+        """What stands for ``value`` when it is known to be a secret, found by a rule or not."""
+        return self._scanner.label(rule, value.encode("utf-8", "surrogatepass"))
+
     def bytes(self, data: bytes, path: bytes = b"") -> bytes:
         """``data`` without secrets; the same object when it holds none."""
         found = self._scanner.find(data, kind_of(path))

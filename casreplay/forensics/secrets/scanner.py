@@ -13,6 +13,7 @@ from dataclasses import dataclass
 from itertools import chain
 
 from casreplay.codec.hashing import keyed_hash
+from casreplay.forensics.secrets.custom import CustomRules
 from casreplay.forensics.secrets.decoding import MARKERS, gunzip, is_gzip, pieces
 from casreplay.forensics.secrets.engines import Engine, KeywordEngine, make_engine
 from casreplay.forensics.secrets.kinds import kind_of
@@ -56,7 +57,12 @@ class SecretScanner:
     """Finds secrets with one rule set, one engine and one store's fingerprint key."""
 
     def __init__(
-        self, fingerprint: Callable[[bytes], str], *, engine: str = "auto", rules: RuleSet | None = None
+        self,
+        fingerprint: Callable[[bytes], str],
+        *,
+        engine: str = "auto",
+        rules: RuleSet | None = None,
+        custom: CustomRules | None = None,
     ) -> None:
         """Prepare a scanner; the engine is built when first needed when ``engine`` is ``auto``.
 
@@ -65,11 +71,22 @@ class SecretScanner:
             MissingExtraError: the engine's library is not installed.
         """
         self.rules = rules if rules is not None else default_rules()
+        self.custom = custom if custom is not None else CustomRules()
         self._probes = (*self.rules.probes, *MARKERS)
         self._fingerprint = fingerprint
         self._small: Engine = KeywordEngine(self._probes)
         self._fast: Engine | None = None if engine == "auto" else make_engine(engine, self._probes)
         self._named = engine != "auto"
+
+    @property
+    def digest(self) -> bytes:
+        """Changes with any rule; results of different digests cannot be compared."""
+        return self.rules.digest + self.custom.digest
+
+    @property
+    def engine(self) -> str:
+        """The engine that large blobs are scanned with, built when nobody asked before."""
+        return self._engine(_SMALL).name
 
     def scan(self, stream: Iterable[bytes], path: bytes) -> list[SecretMatch]:
         """Every secret of one blob in the order of offsets. ``path`` decides how its text is read."""
@@ -99,7 +116,10 @@ class SecretScanner:
                 start, end = piece.span(c.start, c.end)
                 moved = Candidate(c.rule, c.secret_class, start, end, c.rank + _DECODED_RANK)
                 found.append(Found(moved, piece.text[c.start : c.end], piece.encoding))
-        return _without_overlaps(found)
+        found += [Found(c, data[c.start : c.end]) for c in self.custom.find(data)]
+        found = _without_overlaps(found)
+        allowed = self.custom.allowed([f.value for f in found])
+        return [f for i, f in enumerate(found) if i not in allowed]
 
     def label(self, rule: str, value: bytes) -> str:
         """What stands for ``value`` wherever text is shown."""

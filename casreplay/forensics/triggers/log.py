@@ -1,0 +1,218 @@
+"""New trouble in logs: stack traces, fatal and error records on lines that were not there before.
+
+What is new and what belongs together is ``forensics.newlines``' and ``forensics.logs``' word;
+this module decides which of it is a finding and how bad. Lines that name errors only to deny
+them, and attempts that a later line says succeeded, are none.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from itertools import groupby
+
+from casreplay.forensics.logs.guards import is_negated, is_retry, without_file_names
+from casreplay.forensics.logs.levels import at_least, find_level
+from casreplay.forensics.logs.records import strip_prefix
+from casreplay.forensics.logs.timestamps import TimestampReader
+from casreplay.forensics.logs.traces import TraceBlock, blocks_of
+from casreplay.forensics.matching import LinePatterns, PatternTimeoutError
+from casreplay.forensics.newlines import NewLine, NewLines, new_lines
+from casreplay.forensics.redaction import Redactor
+from casreplay.forensics.roles import Role, Roles
+from casreplay.forensics.triggers.pair import Examined, Pair, file_blob
+from casreplay.model.changes import Change
+from casreplay.model.config import TriggerConfig
+from casreplay.model.findings import Finding, FindingKind, Severity
+from casreplay.model.paths import display
+
+__all__ = ["LogChange", "log_changes", "log_findings", "pattern_findings"]
+
+WHOLE_BYTES = 32 << 20
+"""Smaller logs are compared as bytes, which recognises an appended tail; larger ones in pieces."""
+MAX_FINDINGS = 200
+"""Findings of one log; the last one says how many more there are."""
+_SHOWN = 200
+_QUIET = ("trace", "debug", "info", "notice", "warning")
+_FATAL = re.compile(
+    r"\b(?:FATAL|PANIC|panic:|[Ss]egmentation fault|core dumped|[Oo]ut of memory|OOMKilled|kernel panic"
+    r"|Killed)\b"
+)
+_ERROR = re.compile(
+    r"\b(?:[Ee]rrors?|ERRORS?|[Ee]xception|EXCEPTION|FAILED|FAILURE|[Ff]ailed to|[Ff]ailure"
+    r"|[Uu]ncaught|[Uu]nhandled|[Cc]annot|[Cc]ould not|[Dd]enied|[Rr]efused|[Aa]borted|[Tt]imed out"
+    r"|not found)\b|[a-z](?:Error|Exception)\b"
+)
+_SUCCESS = re.compile(
+    r"\b(?:succeeded|success(?:ful(?:ly)?)?|recovered|connected|reconnected|completed|established)\b",
+    re.IGNORECASE,
+)
+
+
+class LogChange:
+    """A changed log with its new lines."""
+
+    def __init__(self, change: Change, lines: NewLines) -> None:
+        self.change = change
+        self.new = lines
+        self.traces = tuple(blocks_of((line.number, strip_prefix(line.text)[0]) for line in lines.lines))
+        """Stack traces among the new lines."""
+        self._details = {
+            line.number for line in lines.lines if strip_prefix(line.text)[0].startswith((" ", "\t"))
+        }
+
+    def block_of(self, number: int) -> tuple[int, int]:
+        """First and last line of the trace that line ``number`` is part of, or of it and its details."""
+        for trace in self.traces:
+            if trace.lines[0] <= number <= trace.lines[-1]:
+                return trace.lines[0], trace.lines[-1]
+        last = number
+        while last + 1 in self._details:
+            last += 1
+        return number, last
+
+
+def _no_other(path: bytes) -> bool:
+    del path
+    return False
+
+
+def log_changes(
+    pair: Pair, roles: Roles, examined: Examined, *, also: Callable[[bytes], bool] = _no_other
+) -> Iterator[LogChange]:
+    """Every log that was added or modified, with what is new in it; ``also`` names other files to read."""
+    for change in pair.changes:
+        after = file_blob(change.after)
+        before = file_blob(change.before)
+        if after is None or after == before:
+            continue
+        if roles.of(change.path) is not Role.LOG and not also(change.path):
+            continue
+        assert change.after is not None
+        examined.count("logs")
+        examined.count("log_bytes", change.after.size_bytes)
+        sizes = [entry.size_bytes for entry in (change.before, change.after) if entry is not None]
+        if max(sizes) <= WHOLE_BYTES:
+            found = new_lines(pair.objects.get(before) if before else None, pair.objects.get(after))
+        else:
+            found = new_lines(pair.objects.stream(before) if before else None, pair.objects.stream(after))
+        if found.binary:
+            examined.skip(change.path, "log", "binary")
+            continue
+        if found.truncated:
+            examined.skip(
+                change.path, "log", "too many new lines: only those that look like trouble were kept"
+            )
+        yield LogChange(change, found)
+
+
+def log_findings(pair: Pair, log: LogChange, redactor: Redactor) -> Iterator[Finding]:
+    """Findings ``log.trace``, ``log.fatal`` and ``log.error`` of one log, each spanning its whole block."""
+    found = [*_traces(pair, log, redactor), *_records(pair, log, redactor)]
+    found.sort(key=lambda finding: finding.location.line or 0)
+    yield from found[:MAX_FINDINGS]
+    if len(found) > MAX_FINDINGS:
+        text = f"{len(found) - MAX_FINDINGS:,} more new errors in {display(log.change.path)}"
+        last = found[-1].location
+        evidence = pair.at_after(log.change, found[MAX_FINDINGS].location.line, last.end_line)
+        yield Finding("log.many-errors", FindingKind.LOG, Severity.HIGH, text, (evidence,))
+
+
+def _traces(pair: Pair, log: LogChange, redactor: Redactor) -> Iterator[Finding]:
+    novel = {line.number for line in log.new.lines if line.novel}
+    for trace in log.traces:
+        if novel.isdisjoint(trace.lines):
+            continue
+        text = redactor.text(_headline(trace))[:_SHOWN]
+        evidence = pair.at_after(log.change, trace.lines[0], trace.lines[-1])
+        where = display(log.change.path)
+        severity = Severity.MEDIUM if trace.language == "shell" else Severity.HIGH
+        yield Finding(
+            "log.trace", FindingKind.LOG, severity, f"New stack trace in {where}: {text}", (evidence,)
+        )
+
+
+def _headline(trace: TraceBlock) -> str:
+    first = trace.message.partition("\n")[0]
+    text = f"{trace.exception}: {first}" if first and trace.exception else trace.exception or first
+    if trace.cause != trace.exception and trace.cause:
+        text += f" (caused by {trace.cause}: {trace.cause_message.partition(chr(10))[0]})"
+    return text
+
+
+def _records(pair: Pair, log: LogChange, redactor: Redactor) -> Iterator[Finding]:
+    """Runs of cause lines outside traces, judged by their worst line."""
+    inside = {number for trace in log.traces for number in range(trace.lines[0], trace.lines[-1] + 1)}
+    lines = [line for line in log.new.cause if line.number not in inside]
+    times = TimestampReader()
+    tail = _later_success(log.new.lines)
+    for run in _runs(lines):
+        graded = [(_grade(line, times), line) for line in run]
+        worst = max((grade for grade, line in graded if line.novel), default=Severity.INFO)
+        if worst is Severity.INFO:
+            continue
+        first = next(line for grade, line in graded if grade is worst and line.novel)
+        if is_retry(first.text) and tail > first.number:
+            continue
+        rule = "log.fatal" if worst is Severity.CRITICAL else "log.error"
+        text = redactor.text(strip_prefix(first.text)[0].strip())[:_SHOWN]
+        evidence = pair.at_after(log.change, run[0].number, run[-1].number)
+        where = display(log.change.path)
+        what = "fatal error" if worst is Severity.CRITICAL else "error"
+        yield Finding(rule, FindingKind.LOG, worst, f"New {what} in {where}: {text}", (evidence,))
+
+
+def _runs(lines: Sequence[NewLine]) -> Iterator[list[NewLine]]:
+    """Lines of consecutive numbers; a line that begins a record of its own begins a run."""
+    times = TimestampReader()
+    starts = 0
+    keyed: list[tuple[int, NewLine]] = []
+    previous = -1
+    for line in lines:
+        text = strip_prefix(line.text)[0]
+        own = times.read(text) is not None or not text.startswith((" ", "\t"))
+        if line.number != previous + 1 or own:
+            starts += 1
+        previous = line.number
+        keyed.append((starts, line))
+    for _, group in groupby(keyed, key=lambda pair: pair[0]):
+        yield [line for _, line in group]
+
+
+def _grade(line: NewLine, times: TimestampReader) -> Severity:
+    text = strip_prefix(line.text)[0]
+    stamp = times.read(text)
+    level, _ = find_level(text[stamp.end if stamp else 0 :][:400], after_time=stamp is not None)
+    if is_negated(text):
+        return Severity.INFO
+    if level in _QUIET:
+        return Severity.INFO
+    if at_least(level, "fatal") or _FATAL.search(text):
+        return Severity.CRITICAL
+    if at_least(level, "error"):
+        return Severity.HIGH
+    return Severity.MEDIUM if _ERROR.search(without_file_names(text)) else Severity.INFO
+
+
+def _later_success(lines: Sequence[NewLine]) -> int:
+    """The number of the last new line that reports success; 0 when none does."""
+    return max((line.number for line in lines if line.novel and _SUCCESS.search(line.text)), default=0)
+
+
+def pattern_findings(
+    pair: Pair, log: LogChange, trigger: TriggerConfig, redactor: Redactor, examined: Examined
+) -> Iterator[Finding]:
+    """Findings of a user's log trigger: its patterns on new lines only, each spanning its block."""
+    lines = [line for line in log.new.lines if line.novel]
+    patterns = LinePatterns(trigger.patterns, ignore_case=trigger.ignore_case)
+    try:
+        hits = patterns.search([strip_prefix(line.text)[0] for line in lines])
+    except PatternTimeoutError as error:
+        examined.skip(log.change.path, "log", f"{trigger.name}: {error}")
+        return
+    blocks = {log.block_of(lines[hit.line].number): lines[hit.line] for hit in reversed(hits)}
+    for (first, last), line in sorted(blocks.items(), key=lambda item: item[0])[:MAX_FINDINGS]:
+        shown = redactor.text(strip_prefix(line.text)[0].strip())[:_SHOWN]
+        text = f"{trigger.description or trigger.name}: {display(log.change.path)}: {shown}"
+        evidence = pair.at_after(log.change, first, last)
+        yield Finding(trigger.name, FindingKind.LOG, trigger.severity, text, (evidence,))
