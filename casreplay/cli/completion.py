@@ -24,10 +24,13 @@ def snapshot_names(context: click.Context, incomplete: str) -> list[str]:
     """
     session = context.find_object(Session) or Session(os.environ)
     try:
-        snapshots = list(islice(session.repository().snapshots(), NEWEST))
+        repository = session.repository()
+        names = dict.fromkeys(["@"])
+        for one in islice(repository.snapshots(), NEWEST):
+            words = [*repository.notes.tags_of(one), repository.notes.label_of(one), short(one.id)]
+            names.update(dict.fromkeys(words))
     except (CasreplayError, OSError):
         return []
-    names = dict.fromkeys(["@"])
-    for snapshot in snapshots:
-        names.update(dict.fromkeys([*snapshot.tags, snapshot.label, short(snapshot.id)]))
+    finally:
+        session.close()
     return [name for name in names if name and name.startswith(incomplete)]

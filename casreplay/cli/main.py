@@ -89,7 +89,7 @@ class LazyGroup(click.Group):
         if incomplete.startswith("-"):
             return click.Command.shell_complete(self, ctx, incomplete)
         return [
-            CompletionItem(name, help=entry.short_help)
+            CompletionItem(name, help=entry.short_help.replace(",", ";"))  # fish ends the text at a comma
             for name, entry in COMMANDS.items()
             if name.startswith(incomplete)
         ]

@@ -18,6 +18,7 @@ __all__ = ["Progress"]
 
 QUIET_NS = 1_000_000_000
 PERIOD_NS = 100_000_000
+_BYTES = ("B", "bytes")
 
 
 class Progress:
@@ -50,7 +51,7 @@ class Progress:
     def stage(self, name: str, total: int = 0, unit: str = "") -> None:
         """A new stretch of work: what it does, how much there is (0: unknown), and of what.
 
-        The unit ``bytes`` is shown as a size.
+        Of bytes only the share is shown when the total is known, a size when it is not.
         """
         self._stage, self._total, self._unit, self._done = name, total, unit, 0
         self._draw()
@@ -81,15 +82,17 @@ class Progress:
     def _line(self, now: int) -> str:
         parts = [safe_line(self._stage)]
         if self._total:
-            share = 100 * self._done // self._total
-            parts.append(f"{self._amount(self._done)} of {self._amount(self._total)} ({share} %)")
+            done = min(self._done, self._total)
+            parts.append(f"{100 * done // self._total} %")
+            if self._unit not in _BYTES:  # work is weighed in bytes: a share says more than the sum
+                parts.append(f"{done:,} of {self._total:,} {self._unit}".rstrip())
         elif self._done:
             parts.append(self._amount(self._done))
         parts.append(duration(now - self._started))
         return "  ".join(part for part in parts if part)
 
     def _amount(self, number: int) -> str:
-        return size(number) if self._unit == "bytes" else f"{number:,} {self._unit}".rstrip()
+        return size(number) if self._unit in _BYTES else f"{number:,} {self._unit}".rstrip()
 
 
 def _width() -> int:

@@ -20,7 +20,7 @@ def sections() -> dict[str, str]:
 
 
 def documented(heading: str) -> dict[str, bool]:
-    """Field path to whether it must be there; shapes are expanded, ``[]`` stands for the items of an array."""
+    """Field path to whether it must be there; shapes are expanded, ``[]`` means the items of an array."""
     found: dict[str, bool] = {}
     text = sections()[heading]
     prose = "\n".join(line for line in text.splitlines() if not line.startswith("|"))
