@@ -33,6 +33,7 @@ class LogFile:
 
     def store_id(self) -> bytes:
         """The store id in the header."""
+        self._size()
         return codec.store_id_of(self._pread(codec.HEADER_BYTES, 0))
 
     def content(self) -> bytes:
