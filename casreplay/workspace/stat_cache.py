@@ -4,10 +4,11 @@ Owns the layout below and the racy rule. It is a cache: losing it costs time, ne
 truth. Nothing in it is believed when its header does not match the store's head, the
 ignore rules or the workspace.
 
-Layout (native integers; the file never leaves the machine): header, then columns over
-folders (entry counts, listing lengths, sub-tree sizes, twelve coverage counts, tree ids,
-content ids), the folder paths joined by NUL, then one listing a folder: names joined by
-``/``, ``COLUMNS`` 64-bit stat columns, ids and states an entry.
+Layout (native integers; the file never leaves the machine): lengths; as one zstd frame
+the header, columns over folders (entry counts, listing lengths, sub-tree sizes, twelve
+coverage counts, tree ids, content ids) and the folder paths joined by NUL; then one
+listing a folder: names joined by ``/``, ``COLUMNS`` 64-bit stat columns, ids and states
+an entry. A frame as long as what it holds is not compressed.
 
 The racy rule (source: git's ``racy-git`` document, borg#3536): a file whose mtime or
 ctime is not safely older than the scan may have been written again within the same
@@ -23,13 +24,18 @@ from collections.abc import Collection, Iterable
 from dataclasses import astuple, dataclass, fields
 from itertools import accumulate, pairwise
 
+from casreplay.codec import frame
+from casreplay.errors import CorruptError
 from casreplay.model.objects import Coverage
 from casreplay.workspace.scanner import COLUMNS
 
 __all__ = ["COUNTERS", "IGNORED", "CacheHeader", "FolderRecord", "StatCache", "blank_racy_rows", "encode"]
 
-MAGIC = b"crS2"
-HEADER = struct.Struct("<4s32s32s32sQQQ")
+MAGIC = b"crS3"
+OUTER = struct.Struct("<4sQQQQ")
+HEADER = struct.Struct("<32s32s32sQQQ")
+PACKED_LISTINGS_BYTES = 4 << 20
+"""Listings up to this size are compressed too; of larger ones unpacking would be felt."""
 IGNORED = 255
 """State of an entry that rules leave out; beside the values of ``EntryState``."""
 RACY_NS = 2_000_000_000
@@ -82,14 +88,9 @@ class StatCache:
     """
 
     def __init__(self, data: bytes) -> None:
-        try:
-            magic, root, rules, binding, scan_ns, n, paths_length = HEADER.unpack_from(data)
-        except struct.error as error:
-            raise ValueError("Not a stat cache") from error
-        if magic != MAGIC:
-            raise ValueError("Not a stat cache of this version")
+        self._data, self._listings = _unpacked(data)
+        root, rules, binding, scan_ns, n, paths_length = HEADER.unpack_from(self._data)
         self.header = CacheHeader(root, rules, binding, scan_ns)
-        self._data = data
         at = HEADER.size
         self.counts, at = self._column(at, n)
         lengths, at = self._column(at, n)
@@ -98,9 +99,12 @@ class StatCache:
         self._counters, at = self._column(at, n * len(COUNTERS))
         self._tree_ids_at, at = at, at + 32 * n
         self._content_ids_at, at = at, at + 32 * n
-        self.paths: list[bytes] = data[at : at + paths_length].split(b"\0") if n else []
-        self._listings_at = at + paths_length
-        if len(self.paths) != n or len(data) != self._listings_at + (self._offsets[-1]):
+        self.paths: list[bytes] = self._data[at:].split(b"\0") if n else []
+        if (
+            len(self.paths) != n
+            or len(self._data) != at + paths_length
+            or len(self._listings) != self._offsets[-1]
+        ):
             raise ValueError("A stat cache is cut short")
 
     def _column(self, at: int, n: int) -> tuple[array[int], int]:
@@ -115,21 +119,21 @@ class StatCache:
 
     def listing(self, i: int) -> tuple[bytes, bytes]:
         """Names and stats of folder ``i``, racy rows blank, as the scanner compares them."""
-        start, n = self._listings_at + self._offsets[i], self.counts[i]
-        ids_at = self._listings_at + self._offsets[i + 1] - 33 * n
+        start, n = self._offsets[i], self.counts[i]
+        ids_at = self._offsets[i + 1] - 33 * n
         stats_at = ids_at - 8 * COLUMNS * n
-        return self._data[start:stats_at], self._data[stats_at:ids_at]
+        return self._listings[start:stats_at], self._listings[stats_at:ids_at]
 
     def record(self, i: int) -> FolderRecord:
         """Everything kept about folder ``i``."""
         names, stats = self.listing(i)
         n, k = self.counts[i], len(COUNTERS)
-        end = self._listings_at + self._offsets[i + 1]
+        end = self._offsets[i + 1]
         return FolderRecord(
             names=names,
             stats=stats,
-            ids=self._data[end - 33 * n : end - n],
-            states=self._data[end - n : end],
+            ids=self._listings[end - 33 * n : end - n],
+            states=self._listings[end - n : end],
             tree_id=self._data[self._tree_ids_at + 32 * i : self._tree_ids_at + 32 * i + 32],
             content_id=self._data[self._content_ids_at + 32 * i : self._content_ids_at + 32 * i + 32],
             subtree_bytes=self._subtree[i],
@@ -159,8 +163,7 @@ class StatCache:
         out.tree_ids.append(self._data[self._tree_ids_at + 32 * lo : self._tree_ids_at + 32 * hi])
         out.content_ids.append(self._data[self._content_ids_at + 32 * lo : self._content_ids_at + 32 * hi])
         out.paths.extend(self.paths[lo:hi])
-        first, last = self._listings_at + self._offsets[lo], self._listings_at + self._offsets[hi]
-        out.listings.append(self._data[first:last])
+        out.listings.append(self._listings[self._offsets[lo] : self._offsets[hi]])
 
 
 @dataclass(slots=True)
@@ -209,17 +212,48 @@ def encode(header: CacheHeader, parts: Iterable[Part], old: StatCache | None) ->
         else:
             out.add(*part)
     joined = b"\0".join(out.paths)
-    return [
-        HEADER.pack(MAGIC, *astuple(header), len(out.paths), len(joined)),
-        out.counts.tobytes(),
-        out.lengths.tobytes(),
-        out.subtree.tobytes(),
-        out.counters.tobytes(),
-        *out.tree_ids,
-        *out.content_ids,
-        joined,
-        *out.listings,
-    ]
+    columns = b"".join(
+        [
+            HEADER.pack(*astuple(header), len(out.paths), len(joined)),
+            out.counts.tobytes(),
+            out.lengths.tobytes(),
+            out.subtree.tobytes(),
+            out.counters.tobytes(),
+            *out.tree_ids,
+            *out.content_ids,
+            joined,
+        ]
+    )
+    return _packed(columns, out.listings)
+
+
+def _packed(columns: bytes, listings: list[bytes]) -> list[bytes]:
+    """Columns always compressed (they are mostly zeros), listings when they are few."""
+    size = sum(map(len, listings))
+    stored_columns = frame.compress(columns, level=1) if len(columns) <= frame.MAX_RAW_BYTES else None
+    packed = frame.compress(b"".join(listings), level=1) if size <= PACKED_LISTINGS_BYTES else None
+    pieces = [columns if stored_columns is None else stored_columns]
+    outer = OUTER.pack(MAGIC, len(columns), len(pieces[0]), size, size if packed is None else len(packed))
+    return [outer, *pieces, *(listings if packed is None else [packed])]
+
+
+def _unpacked(data: bytes) -> tuple[bytes, bytes]:
+    """The columns and the listings in a cache file."""
+    if len(data) < OUTER.size or data[:4] != MAGIC:
+        raise ValueError("Not a stat cache of this version")
+    _, columns_raw, columns_stored, listings_raw, listings_stored = OUTER.unpack_from(data)
+    start = OUTER.size + columns_stored
+    if columns_raw < HEADER.size or len(data) != start + listings_stored:
+        raise ValueError("A stat cache is cut short")
+    try:
+        columns, listings = data[OUTER.size : start], data[start:]
+        if columns_stored != columns_raw:
+            columns = frame.decompress(columns, columns_raw)
+        if listings_stored != listings_raw:
+            listings = frame.decompress(listings, listings_raw)
+    except CorruptError as error:
+        raise ValueError("A stat cache is damaged") from error
+    return columns, listings
 
 
 def blank_racy_rows(rows: array[int], states: bytes, scan_ns: int) -> bytes:

@@ -95,7 +95,7 @@ def test_a_cache_cut_short_is_refused(items, data):
 
 def test_another_layout_is_refused():
     with pytest.raises(ValueError, match="cache"):
-        StatCache(b"crS1" + bytes(500))
+        StatCache(b"crS2" + bytes(500))
 
 
 SCAN = 100_000_000_000
