@@ -45,6 +45,8 @@ COMMANDS: dict[str, Entry] = {
     "find": Entry(_CLI + "find", "find", "Which snapshots hold files of this name", "look"),
     "diff": Entry(_CLI + "diff", "diff", "What differs between two snapshots", "look"),
     "restore": Entry(_CLI + "restore", "restore", "Bring files back from a snapshot", "act"),
+    "check": Entry(_CLI + "check", "check", "Errors, deletions, secrets: what is suspicious", "find out"),
+    "secrets": Entry(_CLI + "check", "secrets", "Find secrets; no value is ever shown", "find out"),
     "prune": Entry(_CLI + "retention", "prune", "Drop snapshots that no rule keeps", "keep"),
     "gc": Entry(_CLI + "retention", "gc", "Free the space of what no snapshot needs", "keep"),
     "purge": Entry(_CLI + "purge", "purge", "Erase a file's content from all history", "keep"),

@@ -72,7 +72,7 @@ def _content_rule(pair: Pair, rule: ConstraintConfig, examined: Examined) -> Ite
         try:
             hits = patterns.search(lines)
         except PatternTimeoutError as error:
-            examined.skip(change.path, "constraint", str(error))
+            examined.fail(change.path, "constraint", str(error))
             continue
         yield from _broken(pair, rule, change, [hit.line + 1 for hit in hits])
 

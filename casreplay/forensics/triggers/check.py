@@ -39,11 +39,13 @@ class CheckResult:
         findings: in the one order of findings.
         ignored: findings that ``IGNORE_FINDINGS`` took out.
         coverage: JSON of what was and was not examined.
+        failed: whether something that should have been examined could not be (a pattern ran too long).
     """
 
     findings: tuple[Finding, ...]
     ignored: int = 0
     coverage: Mapping[str, object] = field(default_factory=lambda: MappingProxyType({}))
+    failed: bool = False
 
     @property
     def worst(self) -> Severity | None:
@@ -77,7 +79,8 @@ def check(pair: Pair, config: Config, secrets: BlobSecrets, *, monitor: Monitor 
     examined.notes["patterns"] = LinePatterns(()).engine
     examined.notes.update({f"secrets_{i}": text for i, text in enumerate(secrets.scanner.custom.problems)})
     ordered = tuple(sorted(kept, key=lambda finding: finding.sort_key))
-    return CheckResult(ordered, len(found) - len(kept), examined.to_dict())
+    failed = examined.failed or bool(secrets.scanner.custom.problems)
+    return CheckResult(ordered, len(found) - len(kept), examined.to_dict(), failed)
 
 
 def _families(

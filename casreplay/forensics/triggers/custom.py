@@ -85,7 +85,7 @@ def _content(  # noqa: PLR0913, PLR0917 - one file under one trigger
     try:
         hits = patterns.search([lines[i] for i in fresh])
     except PatternTimeoutError as error:
-        examined.skip(change.path, "content", f"{trigger.name}: {error}")
+        examined.fail(change.path, "content", f"{trigger.name}: {error}")
         return
     for index in sorted({fresh[hit.line] for hit in hits})[:_MAX_HITS]:
         shown = redactor.text(lines[index].strip(), change.path)[:_SHOWN]

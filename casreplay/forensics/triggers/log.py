@@ -208,7 +208,7 @@ def pattern_findings(
     try:
         hits = patterns.search([strip_prefix(line.text)[0] for line in lines])
     except PatternTimeoutError as error:
-        examined.skip(log.change.path, "log", f"{trigger.name}: {error}")
+        examined.fail(log.change.path, "log", f"{trigger.name}: {error}")
         return
     blocks = {log.block_of(lines[hit.line].number): lines[hit.line] for hit in reversed(hits)}
     for (first, last), line in sorted(blocks.items(), key=lambda item: item[0])[:MAX_FINDINGS]:

@@ -75,11 +75,13 @@ class Examined:
         counts: files (and bytes) by family.
         skipped: path, family and reason of what was not examined, or not fully.
         notes: facts about how it was done (engines, fallbacks), by name.
+        failed: whether something was left out because it went wrong, not by a limit.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     skipped: list[tuple[bytes, str, str]] = field(default_factory=list)
     notes: dict[str, str] = field(default_factory=dict)
+    failed: bool = False
 
     def count(self, name: str, amount: int = 1) -> None:
         """Add to a count."""
@@ -88,6 +90,11 @@ class Examined:
     def skip(self, path: bytes, family: str, reason: str) -> None:
         """Note that ``path`` was not, or not fully, examined."""
         self.skipped.append((path, family, reason))
+
+    def fail(self, path: bytes, family: str, reason: str) -> None:
+        """Note that ``path`` was not examined because something went wrong."""
+        self.skip(path, family, reason)
+        self.failed = True
 
     def to_dict(self) -> dict[str, object]:
         """JSON: ``examined`` (counts by name), ``not_examined`` (sorted by path), ``notes``."""

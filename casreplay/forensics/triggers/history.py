@@ -1,0 +1,165 @@
+"""Triggers and secrets over a repository: opens what they need and puts it together.
+
+Floors above call these; everything they decide is decided in the pure modules below them.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, fields
+
+from casreplay.forensics.globs import PathMatcher
+from casreplay.forensics.secrets.blobs import BlobSecrets
+from casreplay.forensics.secrets.cache import StoredCache
+from casreplay.forensics.secrets.custom import CustomRules
+from casreplay.forensics.secrets.model import SecretMatch
+from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter
+from casreplay.forensics.triggers.check import CheckResult, check
+from casreplay.forensics.triggers.pair import BlobReader, Pair, file_blob
+from casreplay.history.diff import diff_trees
+from casreplay.history.renames import detect_renames
+from casreplay.history.repository import Repository
+from casreplay.history.walk import walk
+from casreplay.model.ids import BlobId, TreeId
+from casreplay.model.monitor import SILENT, Monitor
+from casreplay.model.objects import Coverage, Snapshot
+from casreplay.model.paths import to_json
+from casreplay.store.base import ObjectReader
+
+__all__ = ["SecretPlace", "blob_secrets", "check_snapshots", "secrets_between", "secrets_in"]
+
+
+@dataclass(frozen=True, slots=True)
+class SecretPlace:
+    """A secret at a path of a snapshot."""
+
+    path: bytes
+    blob: BlobId
+    match: SecretMatch
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON: ``rule, class, path, line, column, length, fingerprint``."""
+        return {
+            "rule": self.match.rule,
+            "class": self.match.secret_class.value,
+            **to_json(self.path),
+            "line": self.match.line,
+            "column": self.match.column,
+            "length": self.match.value_length,
+            "fingerprint": self.match.fingerprint,
+        }
+
+
+@contextmanager
+def blob_secrets(
+    repository: Repository, *, objects: BlobReader | None = None, engine: str | None = None
+) -> Iterator[BlobSecrets]:
+    """The repository's secret scanner: its configuration, its key, its cache, saved at the end.
+
+    Args:
+        repository: the store with key, cache and configuration.
+        objects: where blobs are read; the store when left out.
+        engine: overrides ``SECRETS_ENGINE``.
+
+    Raises:
+        UsageError: unknown engine.
+        MissingExtraError: the engine's library is not installed.
+    """
+    config = repository.config
+    custom = CustomRules(config.secrets_rules, config.secrets_allow)
+    scanner = SecretScanner(
+        fingerprinter(repository.store.key()), engine=engine or config.secrets_engine, custom=custom
+    )
+    cache = StoredCache(repository.store.read_cache, repository.store.write_cache)
+    reader = objects if objects is not None else repository.objects
+    yield BlobSecrets(scanner, cache, reader.stream)
+    cache.save()
+
+
+def check_snapshots(
+    repository: Repository,
+    before: Snapshot | None,
+    after: Snapshot | None,
+    *,
+    engine: str | None = None,
+    monitor: Monitor = SILENT,
+) -> CheckResult:
+    """Run all triggers from ``before`` (``None``: nothing) to ``after`` (``None``: the folder now).
+
+    The coverage gains ``before`` and ``after``: what those states themselves did not capture.
+    """
+    if after is not None:
+        return _checked(
+            repository, repository.objects, before, (after.root, after, after.coverage), engine, monitor
+        )
+    with repository.now(monitor) as (objects, root, coverage):
+        return _checked(repository, objects, before, (root, None, coverage), engine, monitor)
+
+
+def _checked(  # noqa: PLR0913, PLR0917 - the two callers above only
+    repository: Repository,
+    objects: ObjectReader,
+    before: Snapshot | None,
+    later: tuple[TreeId, Snapshot | None, Coverage],
+    engine: str | None,
+    monitor: Monitor,
+) -> CheckResult:
+    root, after, coverage = later
+    changes = list(diff_trees(objects, before.root if before else None, root))
+    pair = Pair(
+        tuple(detect_renames(changes, objects.get).changes),
+        objects,
+        before.id.hex() if before else None,
+        after.id.hex() if after else None,
+        _ignored(repository),
+    )
+    with blob_secrets(repository, objects=objects, engine=engine) as secrets:
+        result = check(pair, repository.config, secrets, monitor=monitor)
+    covered = {
+        **result.coverage,
+        "before": _counts(before.coverage) if before else None,
+        "after": _counts(coverage),
+    }
+    return CheckResult(result.findings, result.ignored, covered, result.failed)
+
+
+def _ignored(repository: Repository) -> Callable[[bytes], bool]:
+    rules = repository.rules
+    return lambda path: rules.ignores(path, is_folder=False)
+
+
+def _counts(coverage: Coverage) -> dict[str, object]:
+    counts: dict[str, object] = {item.name: getattr(coverage, item.name) for item in fields(coverage)}
+    return {**counts, "complete": coverage.is_complete}
+
+
+def secrets_in(
+    repository: Repository, snapshot: Snapshot, *, engine: str | None = None, monitor: Monitor = SILENT
+) -> list[SecretPlace]:
+    """Every secret of every file of ``snapshot``, by path and offset. Known blobs are not read again."""
+    excluded = PathMatcher(repository.config.secrets_exclude)
+    found: list[SecretPlace] = []
+    monitor.stage("scanning", snapshot.coverage.files, "files")
+    with blob_secrets(repository, engine=engine) as secrets:
+        for done, (path, entry) in enumerate(walk(repository.objects, snapshot.root), 1):
+            blob = file_blob(entry)
+            if blob is not None and not excluded.matches(path):
+                found += [SecretPlace(path, blob, match) for match in secrets.of(blob, path)]
+            monitor.advance(done)
+    return found
+
+
+def secrets_between(
+    repository: Repository, before: Snapshot, after: Snapshot, *, engine: str | None = None
+) -> list[SecretPlace]:
+    """Secrets that came into files from ``before`` to ``after``, by path and offset."""
+    excluded = PathMatcher(repository.config.secrets_exclude)
+    found: list[SecretPlace] = []
+    with blob_secrets(repository, engine=engine) as secrets:
+        for change in repository.diff(before, after):
+            blob, old = file_blob(change.after), file_blob(change.before)
+            if blob is not None and blob != old and not excluded.matches(change.path):
+                new = secrets.new_since(old, blob, change.path)
+                found += [SecretPlace(change.path, blob, match) for match in new]
+    return found
