@@ -19,7 +19,7 @@ from casreplay.clock import Clock, system_clock
 from casreplay.errors import UnknownNameError, UsageError
 from casreplay.history.commit import CommitOptions, CommitResult, Committer
 from casreplay.model.changes import Change, ChangeCounts
-from casreplay.model.ids import BlobId, TreeId
+from casreplay.model.ids import BlobId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, Snapshot, TreeEntry
 from casreplay.model.paths import display, is_inside
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from casreplay.history.annotations import Annotations
     from casreplay.history.overlay import OverlayStore
     from casreplay.history.paths_index import PathsIndex
+    from casreplay.history.restore import Restored, RestoreOptions
     from casreplay.model.config import Config
 
 __all__ = ["Repository"]
@@ -363,6 +364,57 @@ class Repository:
         self.paths_index.append(after, before, changes)
         return counts(self._renamed(without_full_folders(changes)))
 
+    # Bringing back
+
+    def restore(
+        self,
+        snapshot: Snapshot,
+        options: RestoreOptions | None = None,
+        *,
+        to: PathLike | None = None,
+        backup: bool = True,
+    ) -> Restored:
+        """Make the workspace, or another folder, hold exactly what ``snapshot`` holds.
+
+        What the ignore rules leave out of the workspace is never touched. A workspace that is
+        gone is made again.
+
+        Args:
+            snapshot: what to bring back.
+            options: paths, dry run, force and the like; see ``history.restore``.
+            to: another folder to write to; it gets no safety snapshot.
+            backup: record the workspace before it is changed, so that the way back is one restore.
+
+        Raises:
+            UsageError: content that no snapshot holds would be lost, without ``force``.
+            UnknownNameError: a path is not in the snapshot.
+            CorruptError, StoreIOError: see ``history.restore``.
+        """
+        from casreplay.history import restore as restoring
+
+        wanted = options or restoring.RestoreOptions()
+        folder = self.root if to is None else os.path.realpath(os.fsencode(to))
+        if folder != self.root or not os.path.isdir(self.root):
+            return restoring.restore_to(self.objects, snapshot.root, folder, wanted)
+        inside = _store_inside(self.root, self.store.folder)
+        wanted = replace(wanted, protected=(*wanted.protected, *inside))
+        if backup and not wanted.dry_run:
+            return restoring.restore_workspace(
+                self.objects, snapshot.root, self.root, lambda: self._backup(snapshot), wanted
+            )
+        from casreplay.history import walk as walking
+
+        with self.now(wanted.monitor) as (objects, root, _):
+            present = list(walking.walk(objects, root))
+        return restoring.restore_workspace(self.objects, snapshot.root, self.root, present, wanted)
+
+    def _backup(self, target: Snapshot) -> Snapshot:
+        """Record the folder before it is changed; the newest snapshot when that holds it already."""
+        result = self.commit(CommitOptions(extra={"reason": "before restore"}))
+        if result.recorded:
+            self.notes.set_label(result.snapshot.id, f"before restoring {short(target.id)}")
+        return result.snapshot
+
     def _committer(self, store: DiskStore | OverlayStore) -> Committer:
         return Committer(store, self.root, self.rules, clock=self.clock, git=read_git_state)
 
@@ -396,9 +448,7 @@ def _config(path: str, respect_gitignore: bool | None) -> Config | None:
 
 def _rules(config: Config | None, root: bytes, store: bytes) -> IgnoreRules:
     """The ignore rules of a configuration; the store is never captured, wherever it lies."""
-    store = os.path.realpath(store)
-    inside = is_inside(store, root.rstrip(b"/")) and store != root
-    protected = [store[len(root.rstrip(b"/")) + 1 :]] if inside else []
+    protected = list(_store_inside(root, store))
     read = _ignore_reader(root)
     if config is None:
         return IgnoreRules.build(files=IgnoreFiles(read=read), protected=protected)
@@ -409,6 +459,12 @@ def _rules(config: Config | None, root: bytes, store: bytes) -> IgnoreRules:
         files=IgnoreFiles(own=config.use_ignore_files, git=config.respect_gitignore, read=read),
         protected=protected,
     )
+
+
+def _store_inside(root: bytes, store: PathLike) -> tuple[bytes, ...]:
+    """Where the store lies below the workspace, as a path of it; nothing when it lies elsewhere."""
+    top, place = root.rstrip(b"/"), os.path.realpath(os.fsencode(store))
+    return (place[len(top) + 1 :],) if is_inside(place, top) and place != root else ()
 
 
 def _ignore_reader(root: bytes) -> Callable[[bytes], bytes | None]:

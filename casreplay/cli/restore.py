@@ -1,0 +1,185 @@
+"""``restore``: bring files back from a snapshot, and say how to take that back."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from casreplay.cli.options import command, json_option, paths_argument, snapshot_argument
+from casreplay.cli.session import Session
+from casreplay.cli.shapes import shown_path
+from casreplay.cli.text import count, duration, safe, safe_line, size
+from casreplay.clock import monotonic_ns
+from casreplay.errors import EXIT_OK, EXIT_PROBLEMS
+from casreplay.model.ids import short
+from casreplay.model.objects import Snapshot
+
+if TYPE_CHECKING:
+    from casreplay.history.restore import Restored, RestoreOptions
+
+__all__ = ["restore", "restored_fields"]
+
+SHOWN = 20
+
+
+@command(
+    "restore",
+    examples=[
+        "casreplay restore good --dry-run",
+        "casreplay restore @~3 config src/main.py",
+        "casreplay restore @{yesterday} --to ../yesterday",
+    ],
+)
+@snapshot_argument("snapshot")
+@paths_argument
+@click.option(
+    "--to", metavar="DIR", help="Write into DIR instead of the workspace; made if it does not exist."
+)
+@click.option("-n", "--dry-run", is_flag=True, help="Say what would be done; change nothing.")
+@click.option("--force", is_flag=True, help="Replace and remove even what no snapshot holds.")
+@click.option(
+    "--no-backup", is_flag=True, help="Take no safety snapshot first (needs --force to lose anything)."
+)
+@click.option("--allow-git", is_flag=True, help="Write entries named .git too.")
+@json_option
+@click.pass_obj
+def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **options: Any) -> int:
+    """Make the workspace hold exactly what SNAPSHOT holds; with PATHs only these and what is below.
+
+    Files that came later are removed, what is left out by rules is not touched. First the folder as
+    it is is recorded, so that the last line printed, one command, takes everything back. Afterwards
+    every file written is read again and compared. Exits 3 when something could not be restored; each
+    such path is named.
+    """
+    started = monotonic_ns()
+    repository = session.repository()
+    target = repository.snapshot(snapshot)
+    wanted = tuple(_path(session, target, text) for text in paths)
+    to = session.path(options["to"]) if options["to"] is not None else None
+    with session.progress() as progress:
+        done = repository.restore(
+            target, _options(wanted, options, progress), to=to, backup=not options["no_backup"]
+        )
+    if options["as_json"]:
+        session.out.data(restored_fields(session, target, done, dry_run=options["dry_run"]))
+    elif options["dry_run"]:
+        _print_plan(session, target, done, to)
+    else:
+        _print_done(session, target, done, monotonic_ns() - started)
+    return EXIT_PROBLEMS if done.failures else EXIT_OK
+
+
+def _options(paths: tuple[bytes, ...], options: dict[str, Any], progress: Any) -> RestoreOptions:
+    from casreplay.history.restore import RestoreOptions  # noqa: PLC0415 - start-up speed
+
+    return RestoreOptions(
+        paths=paths,
+        dry_run=options["dry_run"],
+        force=options["force"],
+        allow_git=options["allow_git"],
+        monitor=progress,
+    )
+
+
+def _path(session: Session, snapshot: Snapshot, text: str) -> bytes:
+    """A path argument: relative to the current folder, or to the workspace when only that is known."""
+    from casreplay.model.paths import from_display  # noqa: PLC0415 - start-up speed
+
+    path = session.workspace_path(text)
+    if not path or session.repository().entry(snapshot, path) is not None:
+        return path
+    other = from_display(text).strip(b"/")
+    return other if session.repository().entry(snapshot, other) is not None else path
+
+
+def undo_line(session: Session, done: Restored) -> str:
+    """The one command that takes the restore back, as it must be typed here."""
+    from shlex import join  # noqa: PLC0415 - start-up speed
+
+    where, prefix = session.location(), ["casreplay"]
+    if session.cwd != where.workspace:
+        prefix += ["-C", os.fsdecode(where.workspace)]
+    if where.source == "--store":
+        prefix += ["--store", os.fsdecode(where.store)]
+    return safe_line(join([*prefix, *done.undo]))
+
+
+def restored_fields(session: Session, target: Snapshot, done: Restored, *, dry_run: bool) -> dict[str, Any]:
+    """The JSON of a restore."""
+    plan = done.plan
+    return {
+        "snapshot": target.id.hex(),
+        "dry_run": dry_run,
+        "created": plan.created,
+        "overwritten": [shown_path(path) for path in plan.overwritten],
+        "removed": [shown_path(path) for path in plan.removed],
+        "retouched": plan.retouched,
+        "unchanged": plan.unchanged,
+        "written_bytes": plan.size_bytes if dry_run else done.applied.written_bytes,
+        "backup": done.backup.id.hex() if done.backup is not None else None,
+        "undo": undo_line(session, done) if done.undo else None,
+        "problems": [{"code": one.code, "path": one.path, "message": one.message} for one in done.problems],
+    }
+
+
+def _print_plan(session: Session, target: Snapshot, done: Restored, to: bytes | None) -> None:
+    out, plan = session.out, done.plan
+    where = safe_line(os.fsdecode(to)) if to is not None else "the workspace"
+    created = [
+        (folder.path + b"/" if folder.path else b"") + work.name
+        for folder in plan.folders
+        for work in (*folder.files, *folder.links)
+        if work.before is None
+    ]
+    created += [folder.path + b"/" for folder in plan.folders if folder.is_new]
+    for letter, color, paths in (
+        ("+", "green", sorted(created)),
+        ("~", "yellow", plan.overwritten),
+        ("-", "red", plan.removed),
+    ):
+        out.lines(out.style(f"{letter} {shown_path(path)}", color) for path in paths)
+    _print_problems(session, done)
+    out.line(
+        f"Would bring {where} to {short(target.id)}: {_numbers(done)}, "
+        f"{size(plan.size_bytes)} written. Nothing was changed"
+    )
+
+
+def _numbers(done: Restored) -> str:
+    plan = done.plan
+    parts = [
+        f"{plan.created:,} created",
+        f"{len(plan.overwritten):,} replaced",
+        f"{len(plan.removed):,} removed",
+    ]
+    if plan.retouched:
+        parts.append(f"{plan.retouched:,} given their mode or time")
+    return ", ".join(parts)
+
+
+def _print_done(session: Session, target: Snapshot, done: Restored, elapsed_ns: int) -> None:
+    out = session.out
+    _print_problems(session, done)
+    if done.plan.is_empty and not done.problems:
+        out.confirm(f"Everything is as in {short(target.id)} already")
+        return
+    verdict = "checked" if not done.failures else f"{count(len(done.failures), 'path')} not restored"
+    out.confirm(f"Restored {short(target.id)}: {_numbers(done)}; {verdict} in {duration(elapsed_ns)}")
+    if done.backup is not None:
+        out.confirm(f"Safety snapshot: {short(done.backup.id)}. To take this back:")
+        out.confirm(f"  {undo_line(session, done)}")
+
+
+def _print_problems(session: Session, done: Restored) -> None:
+    """What could not be restored, and what only should be known; at most ``SHOWN`` of each."""
+    failures = {id(one) for one in done.failures}
+    for group, styles in (
+        ([one for one in done.problems if id(one) in failures], ("red",)),
+        ([one for one in done.problems if id(one) not in failures], ("dim",)),
+    ):
+        for one in group[:SHOWN]:
+            session.out.line(session.out.style(f"! {safe(one.message)}", *styles))
+        if len(group) > SHOWN:
+            session.out.line(f"! ... and {len(group) - SHOWN:,} more (--json lists all)")
