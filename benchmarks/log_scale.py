@@ -11,7 +11,6 @@ import json
 import os
 import shutil
 import statistics
-import subprocess
 import sys
 import tempfile
 import time
@@ -73,7 +72,7 @@ def fill(peer, count):
     return 1000 * (early - begun) / (tenth - first), 1000 * (ended - nearly) / (count - late)
 
 
-def questions(count, ids):
+def questions(count, middle_id):
     """What is asked: name, words, how many lines the answer has at least."""
     middle = count // 2
     moment = time.strftime("%Y-%m-%d %H:%M:%S", time.gmtime((FIRST_NS + middle * STEP_NS) / 1e9))
@@ -83,8 +82,8 @@ def questions(count, ids):
         ("all of them, JSON", ["log", "--json"], 1),
         ("the newest, by `@`", ["show", "@"], 1),
         ("half-way back, by `@~N`", ["show", f"@~{middle}"], 1),
-        ("half-way back, by id", ["show", ids[middle]], 1),
-        ("half-way back, by the first 12 digits", ["show", ids[middle][:12]], 1),
+        ("half-way back, by id", ["show", middle_id], 1),
+        ("half-way back, by the first 12 digits", ["show", middle_id[:12]], 1),
         ("half-way back, by label", ["show", f"step {count - 1 - middle}"], 1),
         ("half-way back, by time", ["show", f"@{{{moment}}}"], 1),
         ("which snapshots hold a name", ["find", "7.json"], 1),
@@ -110,20 +109,16 @@ def ask(peer, words, lines, runs):
     return statistics.median(walls), memory, "as expected" if found >= lines else f"{found} lines"
 
 
-def newest_ids(peer):
-    """Full ids, newest first."""
-    argv = [*Casreplay.entry, "log", "--json"]
-    done = subprocess.run(argv, cwd=peer.workspace, env=peer.env, capture_output=True, text=True, check=True)
-    text = done.stdout.strip()
-    rows = json.loads(text) if text.startswith("[") else [json.loads(line) for line in text.splitlines()]
-    return [row["id"] for row in rows]
+def id_of(peer, name):
+    """The full id behind a name."""
+    return json.loads(peer.quiet(*Casreplay.entry, "show", name, "--json"))["id"]
 
 
 def measure(peer, args):
     (peer.workspace / "casreplay.json").unlink()
     peer.quiet(*Casreplay.entry, "commit", "-m", "settings gone")
     rows = []
-    for name, words, lines in questions(args.snapshots, newest_ids(peer)):
+    for name, words, lines in questions(args.snapshots, id_of(peer, f"@~{args.snapshots // 2}")):
         shown = " ".join(words).replace(words[-1], words[-1][:20])
         try:
             median, memory, verdict = ask(peer, words, lines, args.runs)
