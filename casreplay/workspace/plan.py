@@ -32,11 +32,13 @@ class PlanOptions:
         windows: names Windows cannot hold are refused, not only reported.
         ignores_case: names equal but for case or normalisation are one file there.
         allow_git: write entries named ``.git``; for stores that recorded them on purpose.
+        protected: paths below the root that are never written or removed (a store inside the workspace).
     """
 
     windows: bool = IS_WINDOWS
     ignores_case: bool = False
     allow_git: bool = False
+    protected: tuple[bytes, ...] = ()
 
 
 def plan(current: Iterable[Entry], target: Iterable[Entry], options: PlanOptions | None = None) -> Plan:
@@ -83,7 +85,7 @@ class _Planner:
         self._works: dict[bytes, FolderWork] = {}
         self._folders: dict[bytes, TreeEntry | None] = {b"": None}
         self._refused: set[bytes] = set()
-        self._opaque: set[bytes] = set()
+        self._opaque: set[bytes] = set(options.protected)
         self._problems: list[Problem] = []
         self._removed: dict[bytes, TreeEntry] = {}
         self._blocked: set[bytes] = set()
@@ -113,6 +115,8 @@ class _Planner:
         reason = attack(name)
         if reason and not (self._options.allow_git and reason.startswith("is .git")):
             return "unsafe-name", reason
+        if path in self._options.protected:
+            return "protected", "is the store's place"
         if path.count(b"/") >= MAX_DEPTH:
             return "too-deep", f"lies deeper than {MAX_DEPTH} folders"
         if folder not in self._folders:

@@ -6,6 +6,7 @@ restore. Changes nothing, follows no link, enters no mount point.
 
 from __future__ import annotations
 
+import contextlib
 import os
 import stat
 from collections.abc import Iterator, Sequence
@@ -21,7 +22,7 @@ from casreplay.workspace.folders import FolderStack, open_root
 from casreplay.workspace.scanner import COLUMNS, list_folder
 from casreplay.workspace.steps import Entry
 
-__all__ = ["Row", "check", "entries_of", "survey"]
+__all__ = ["Row", "check", "entries_of", "still_there", "survey"]
 
 Row = tuple[int, int, int, int, int]
 """mode, size, mtime_ns, ctime_ns, inode."""
@@ -135,6 +136,22 @@ def check(folder: bytes, expected: Sequence[Entry], *, contents: bool = True) ->
         for found in workers.run(tasks)
         for path, reason in found
     ]
+
+
+def still_there(folder: bytes, paths: Sequence[bytes]) -> list[bytes]:
+    """Those of ``paths`` that exist below ``folder``, links counted as themselves."""
+    found = []
+    root_fd = open_root(folder)
+    try:
+        with FolderStack(root_fd) as stack:
+            for path in paths:
+                above, _, name = path.rpartition(b"/")
+                with contextlib.suppress(OSError):
+                    os.stat(name, dir_fd=stack.open(above), follow_symlinks=False)
+                    found.append(path)
+    finally:
+        os.close(root_fd)
+    return found
 
 
 def _differences(folder: bytes, expected: Sequence[Entry], *, contents: bool) -> list[tuple[bytes, str]]:
