@@ -44,12 +44,13 @@ def file_system(folder):
 
 def meta(args):
     spec = PROFILES[args.profile]
+    repeats = f"1 history of {args.history} commits" if args.history else args.repeats
     return {
         "workspace": f"{args.profile}: {spec}",
         "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
         f"{file_system(args.work)}, Python {platform.python_version()}",
         "versions": "; ".join(f"{name}: {PEERS[name].version()}" for name in args.peers),
-        "repeats": f"{args.repeats}, cheap operations {args.inner} times in each; page cache warm; medians",
+        "repeats": f"{repeats}, cheap operations {args.inner} times in each; page cache warm; medians",
         "load average before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
         "started": time.strftime("%Y-%m-%d %H:%M"),
     }
