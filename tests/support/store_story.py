@@ -7,10 +7,9 @@ for everything that was acknowledged.
 
 from __future__ import annotations
 
-from support.snapshots import noise, snapshot_of, tree_of
-
 from casreplay.codec import hashing
 from casreplay.store.disk import DiskStore
+from support.snapshots import noise, snapshot_of, tree_of
 
 BIG = 400_000
 
@@ -83,7 +82,7 @@ def read_all(store, snapshot) -> dict[bytes, bytes]:
 def collect(store: DiskStore) -> None:
     """A small gc: move what live snapshots need into new segments, then delete all old ones."""
     with store.deleting():
-        old = [number for number in store.segments.numbers()]
+        old = store.segments.numbers()
         with store.writer(rewriting=True) as writer:
             for snapshot in store.log.newest_first():
                 writer.put_tree(snapshot.root, store.get(snapshot.root))
