@@ -57,7 +57,7 @@ def commit(session: Session, /, **options: Any) -> None:
     from casreplay.cli.init import ensure_store  # noqa: PLC0415 - start-up speed
     from casreplay.history.commit import CommitOptions  # noqa: PLC0415 - start-up speed
 
-    is_first = ensure_store(session, force=options["force"])
+    ensure_store(session, force=options["force"])
     repository = session.repository(respect_gitignore=options["respect_gitignore"])
     wanted = CommitOptions(
         label=options["label"],
@@ -72,7 +72,7 @@ def commit(session: Session, /, **options: Any) -> None:
         session.out.data(_commit_fields(session, result))
         return
     _print_result(session, result)
-    if is_first and not session.out.quiet:
+    if result.recorded and result.snapshot.parent is None and not session.out.quiet:
         _say_what_is_left_out(session)
 
 

@@ -63,14 +63,13 @@ def init(session: Session, *, no_config: bool, force: bool, as_json: bool) -> No
         session.out.confirm("Take the first snapshot with: casreplay commit -m baseline")
 
 
-def ensure_store(session: Session, *, force: bool) -> bool:
-    """Make the store of the current folder if it has none; returns whether it was made."""
+def ensure_store(session: Session, *, force: bool) -> None:
+    """Make the store of the current folder if it has none."""
     location = session.location_for_writing()
     if location.exists:
-        return False
+        return
     _make(session, location, force=force)
     session.out.note(f"Made a store for {_shown(location.workspace)} at {_shown(location.store)}")
-    return True
 
 
 def _make(session: Session, location: StoreLocation, *, force: bool) -> None:

@@ -139,8 +139,9 @@ def json_option(function: F) -> F:
 
 def snapshot_argument(name: str, *, required: bool = True, default: str | None = None) -> Callable[[F], F]:
     """A snapshot by any of its names; completed from the store's names in shells that complete."""
+    given: dict[str, Any] = {} if default is None else {"default": default}
     return click.argument(
-        name, required=required, default=default, shell_complete=_complete_snapshot, metavar=name.upper()
+        name, required=required, shell_complete=_complete_snapshot, metavar=name.upper(), **given
     )
 
 

@@ -121,7 +121,7 @@ def restore_workspace(
     restored = _carry_out(objects, steps, folder, options)
     if saved is None:
         return restored
-    paths = [display(path) for path in options.paths]
+    paths = [display(_first_missing(objects, saved.root, path)) for path in options.paths]
     undo = ("restore", saved.id.hex()[:UNDO_HEX], *(["--", *paths] if paths else []))
     return replace(restored, backup=saved, undo=undo)
 
@@ -147,6 +147,17 @@ def restore_to(objects: ObjectReader, root: TreeId, folder: bytes, options: Rest
     if not options.force and not options.dry_run:
         _refuse_loss([*steps.overwritten, *steps.removed], "the folder is not empty")
     return _carry_out(objects, steps, folder, options)
+
+
+def _first_missing(objects: ObjectReader, root: TreeId, path: bytes) -> bytes:
+    """``path``, or the folder nearest the root on the way to it that ``root`` does not have.
+
+    Undoing a restore into a folder that had to be made takes that folder away too.
+    """
+    for above in _folders_above(path):
+        if walking.find(objects, root, above) is None:
+            return above
+    return path
 
 
 def _plan(
@@ -187,13 +198,17 @@ def _chosen_entries(
 ) -> Iterator[Entry]:
     """The snapshot's entries at and below ``paths``, with the folders on the way to them.
 
-    A folder on the way that exists stays as it is; a missing one is made as it was recorded.
+    A folder on the way that exists stays as it is; a missing one is made as it was recorded. A
+    path that only the present has gives nothing, which removes it.
     """
     given: set[bytes] = set()
     for path in sorted(set(paths), key=lambda path: path.replace(b"/", b"\0")):
         if path in given:
             continue
-        if path and walking.find(objects, root, path) is None:
+        own = walking.find(objects, root, path) if path else None
+        if path and own is None:
+            if any(is_inside(now, path) for now in present):
+                continue  # it came later: restoring it is removing it
             raise UnknownNameError(f"{display(path)} does not exist in this snapshot", path=display(path))
         for above in _folders_above(path):
             if above not in given:
@@ -203,6 +218,9 @@ def _chosen_entries(
                 kept = now if now is not None and now.kind is EntryKind.FOLDER else recorded
                 if kept is not None:
                     yield above, kept
+        if own is not None and own.tree_id is not None and path not in given:
+            given.add(path)
+            yield path, own
         for below, entry in walking.walk(objects, root, path=path):
             if below not in given:
                 given.add(below)

@@ -71,3 +71,49 @@ def test_stats_add_up(long_history):
     assert fields["objects"]["blobs"] == 10
     assert sum(fields["parts"].values()) == fields["store_bytes"]
     assert "10" in long_history("stats").out
+
+
+def flip(path, at):
+    data = bytearray(path.read_bytes())
+    data[at] ^= 0xFF
+    path.write_bytes(data)
+
+
+def segment(cli):
+    (store,) = (cli.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    return max((store / "segments").iterdir(), key=lambda path: path.stat().st_size)
+
+
+def test_a_sound_store(history):
+    assert history("fsck").out.startswith("The store is sound: 3 snapshots, ")
+    assert "read and hashed" in history("fsck --data").out
+    assert history("fsck -q").out == ""
+
+
+def test_damage_is_named_with_what_it_costs_and_exits_13(cli):
+    cli.write("noise.bin", bytes(range(256)) * 64 + b"tail" * 999)
+    cli("commit -m one")
+    path = segment(cli)
+    flip(path, path.stat().st_size // 2)
+    report = cli("fsck --data --json", code=13).json
+    assert report["clean"] is False
+    assert report["problems"]
+    text = cli("fsck --data", code=13)
+    assert "damaged:" in text.out
+    assert "lose something" in text.out
+
+
+def test_an_index_is_built_anew(history):
+    import shutil
+
+    (store,) = (history.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    before = history("ls -r good").out
+    shutil.rmtree(store / "index")
+    (store / "index").mkdir()
+    assert "Wrote the index anew" in history("repair --rebuild-index").out
+    assert history("ls -r good").out == before
+    history("fsck --data")
+
+
+def test_repair_wants_to_know_what(history):
+    assert "--rebuild-index" in history("repair", code=2).err
