@@ -38,6 +38,7 @@ _MAGIC = (
     (b"\x89HDF", "HDF5"),
     (b"\x93NUMPY", "NumPy"),
 )
+_TABLES = re.compile(rb"(?i)CREATE TABLE [^\x00-\x08\x0b\x0c\x0e-\x1f\x7f-\xff]{1,2000}?\)")
 _NUMBER = re.compile(r"\s*[-+]?(?:\d+(?:[.,]\d+)*|\.\d+)(?:[eE][-+]?\d+)?\s*%?\s*")
 
 
@@ -118,6 +119,8 @@ def _magic_damaged(before: bytes, after: bytes) -> Symptom | None:
 
 
 def _structure(before: bytes, after: bytes) -> Symptom | None:
+    if before.startswith(b"SQLite format 3\0"):
+        return _cut(before, after) or _database(before, after)
     if _binary(before):
         return _cut(before, after)
     for reader in (_json, _json_lines, _table):
@@ -132,6 +135,15 @@ def _structure(before: bytes, after: bytes) -> Symptom | None:
         symptom = _compare_tables(old, new) if reader is _table else _compare_json(old, new)
         return symptom or _cut(before, after)
     return _cut(before, after)
+
+
+def _database(before: bytes, after: bytes) -> Symptom:
+    """What differs between two SQLite files that are whole: table definitions, or rows."""
+    old, new = set(_TABLES.findall(before)), set(_TABLES.findall(after))
+    if old - new:
+        name = min(old - new).decode("utf-8", "replace")[:80]
+        return Symptom("shape", "columns", f"table definition gone: {' '.join(name.split())}")
+    return Symptom("values", "rows", f"{len(before)} bytes became {len(after)}, same tables")
 
 
 def _cut(before: bytes, after: bytes) -> Symptom | None:
