@@ -21,12 +21,12 @@ _OPERATOR = re.compile(
     _REST
     + _CLOSE
     + rb"""(?:
-      (?P<sign> : [ \t]* [\w&<>\[\]|?]{1,30} [ \t]* = (?!=) | =>? | ==+ | :=? )
+      (?P<vl> (?:,[ \t]*)? (?:\r?\n\s{0,40})? \\*["']? value \\*["']? [ \t]{0,8} [:=] )
+    | (?P<sign> : [ \t]* [\w&<>\[\]|?]{1,30} [ \t]* = (?!=) | =>? | ==+ | :=? )
     | (?P<comma> , (?=[ \t]*\\*["']) )
     | (?P<call> \( (?=[ \t]*\\*["']) )
     | (?P<tag> > (?=[^\s<]) )
     | (?P<sql> (?=') )
-    | (?P<vl> (?:,[ \t]*)? (?:\r?\n\s{0,40})? \\*["']? value \\*["']? [ \t]{0,8} [:=] )
     | (?P<prose> is\b:? )
     )""",
     re.VERBOSE,
@@ -42,7 +42,8 @@ _ESCAPED = re.compile(rb"""(\\{1,7}["'])((?:(?!\1)[^\x00-\x1f]){1,512}?)\1""")
 _TO_SPACE = re.compile(rb"""[^\x00-\x20"'`<>]{1,512}""")
 _TO_LINE_END = re.compile(rb"[^\x00-\x08\x0a-\x1f]{1,512}")
 _SHELL_WORD = re.compile(rb"""[^\x00-\x20"'`<>;|&()]{1,512}""")
-_NEXT_PAIR = re.compile(rb"[&;,](?=\"?\\?[\w.\[\]\-]{1,40}\"?[=:]|\w*\Z)|\\[nrt\"']")
+_IN_TAG = re.compile(rb"([^<\x00-\x1f]{1,512})</")
+_NEXT_PAIR = re.compile(rb"[&;,](?=\"?\\?[\w.\[\]\-]{1,40}\"?[=:])|;(?=(?:[A-Z][a-z]+)?\Z)|\\[nrt\"']")
 _COMMENT = re.compile(rb"\s+[#;](?:\s.*)?\Z|\s+//.*\Z")
 _UNQUOTED_KINDS = (FileKind.SETTINGS, FileKind.YAML, FileKind.LOG, FileKind.SHELL)
 
@@ -80,8 +81,9 @@ def _is_argument(data: bytes, name_start: int) -> bool:
 def _value(  # noqa: PLR0913, PLR0917 - one call, all facts about one place
     data: bytes, at: int, key: KeyClass, kind: FileKind, how: str, name_start: int
 ) -> Candidate | None:
-    if how == "tag" and data[name_start - 1 : name_start] not in (b"<", b":"):
-        return None
+    if how == "tag":
+        inside = _IN_TAG.match(data, at) if data[name_start - 1 : name_start] in (b"<", b":") else None
+        return _judged(data, inside.span(1), key, kind, quoted=True) if inside is not None else None
     while data[at : at + 1] in (b" ", b"\t"):
         at += 1
     for pattern in (_QUOTED, _ESCAPED):
@@ -92,7 +94,7 @@ def _value(  # noqa: PLR0913, PLR0917 - one call, all facts about one place
         return None
     if data[at : at + 1] in (b'"', b"'"):
         at += 1
-    return _judged(data, _unquoted(data, at, kind, how), key, kind, quoted=how == "tag")
+    return _judged(data, _unquoted(data, at, kind, how), key, kind, quoted=False)
 
 
 def _unquoted(data: bytes, at: int, kind: FileKind, how: str) -> tuple[int, int]:

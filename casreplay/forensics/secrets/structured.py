@@ -18,9 +18,7 @@ from casreplay.forensics.secrets.values import is_placeholder
 
 __all__ = ["PROBES", "pgpass"]
 
-_URL = re.compile(
-    rb""":(?:\\?/){2}(?P<user>[^\s/:@"'`<>\\]{0,128}):(?P<v>[^\s/@"'`<>\\]{1,256})@[\w.\-\[%]"""
-)
+_URL = re.compile(rb""":(?:\\?/){2}(?P<user>[^\s/:@"'`<>\\]{0,128}):(?P<v>[^\s/"'`<>\\]{1,256})@[\w.\-\[%]""")
 _HEADER = re.compile(
     rb"""uthorization["'\\\]]{0,6}\s{0,4}[=:,]\s{0,4}["'\\\[]{0,6}"""
     rb"""(?:(?:[Bb]earer|[Tt]oken|[Bb]asic|[Aa]pi[Kk]ey|[Kk]ey|GenieKey|Splunk)[ ]+)?"""
@@ -95,6 +93,10 @@ def _is_plain(match: re.Match[bytes], _data: bytes) -> bool:
     return not is_placeholder(match["v"])
 
 
+def _is_any(_match: re.Match[bytes], _data: bytes) -> bool:
+    return True
+
+
 def _is_jwt(match: re.Match[bytes], _data: bytes) -> bool:
     head = _json(match["head"])
     return head is not None and "alg" in head
@@ -152,7 +154,7 @@ def _probe(  # noqa: PLR0913, PLR0917 - a table row
 _T, _P = SecretClass.TOKEN, SecretClass.PASSWORD_LIKE
 PROBES = (
     _probe(
-        "url.userinfo", r"://|:\/\/", r"""(?:://|:\\/\\/)[^\s/:@"'`<>\\]{0,128}:[^\s/@"'`<>\\]{1,256}@""",
+        "url.userinfo", r"://|:\/\/", r"""(?:://|:\\/\\/)[^\s/:@"'`<>\\]{0,128}:[^\s/"'`<>\\]{1,256}@""",
         _URL, _is_url_password, _P, 6,
     ),
     _probe(
@@ -176,5 +178,5 @@ PROBES = (
     _probe("pem.private-key", "-----BEGIN ", r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY", _PEM, _is_pem, _T, 1),
     _probe("file.netrc", "machine |default login", r"(?:machine |default login)", _NETRC, _is_plain, _P, 3),
     _probe("hash.crypt", "$apr1$|$2a$|$2b$|$2x$|$2y$|$1$|$5$|$6$|$y$|$argon2|{SHA|{SSHA",
-           r"(?:\$apr1\$|\$2[abxy]\$|\$[156y]\$|\$argon2|\{S?SHA)[./\w$=}]{3}", _CRYPT, _is_plain, _P, 3),
+           r"(?:\$apr1\$|\$2[abxy]\$|\$[156y]\$|\$argon2|\{S?SHA)[./\w$=}]{3}", _CRYPT, _is_any, _P, 3),
 )  # fmt: skip

@@ -71,14 +71,16 @@ def is_secret_value(value: bytes, key: KeyClass, kind: FileKind, *, quoted: bool
         return False
     if key is KeyClass.PASSWORD:
         return _is_password(value, kind, quoted=quoted)
-    return _is_key_material(value, key, kind)
+    return _is_key_material(value, key, kind, quoted=quoted)
 
 
 def _has_shape(value: bytes, key: KeyClass, *, quoted: bool) -> bool:
     shortest = 5 if key is KeyClass.PASSWORD else 8
     if not shortest <= len(value) <= 512 or is_placeholder(value):
         return False
-    if _PATHLIKE.match(value) or _DOTTED.match(value) or _TIME.match(value) or _HASHED.match(value):
+    if _PATHLIKE.match(value) or _TIME.match(value) or _HASHED.match(value):
+        return False
+    if _DOTTED.match(value) and bits(value) < 5:
         return False
     if _VARIABLE.match(value) and bits(value) < 6:
         return False
@@ -99,7 +101,7 @@ def _is_password(value: bytes, kind: FileKind, *, quoted: bool) -> bool:
     return b" " not in value.strip() or any(48 <= b <= 57 for b in value)
 
 
-def _is_key_material(value: bytes, key: KeyClass, kind: FileKind) -> bool:
+def _is_key_material(value: bytes, key: KeyClass, kind: FileKind, *, quoted: bool) -> bool:
     if b" " in value or _NUMBER.match(value):
         return False
     if _UUID.match(value):
@@ -110,7 +112,8 @@ def _is_key_material(value: bytes, key: KeyClass, kind: FileKind) -> bool:
         return False
     if _WORD.match(value) or _NAMES.match(value):
         return len(value) >= 16 and looks_random(value)
-    return looks_random(value) or (key is KeyClass.SECRET and kind is not FileKind.LOG and _is_mixed(value))
+    chosen = key is KeyClass.SECRET and (quoted or kind is not FileKind.LOG) and _is_mixed(value)
+    return chosen or looks_random(value)
 
 
 def _is_mixed(value: bytes) -> bool:

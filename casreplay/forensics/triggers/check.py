@@ -71,13 +71,14 @@ def check(pair: Pair, config: Config, secrets: BlobSecrets, *, monitor: Monitor 
     found: list[Finding] = []
     for done, (name, run) in enumerate(families, 1):
         if name in config.disabled_triggers:
-            examined.notes[f"{name}_triggers"] = "switched off"
+            examined.notes.append(f"Triggers of the family {name} are switched off")
         else:
             found.extend(run())
         monitor.advance(done)
     kept = _without_ignored(found, config.ignore_findings)
-    examined.notes["patterns"] = LinePatterns(()).engine
-    examined.notes.update({f"secrets_{i}": text for i, text in enumerate(secrets.scanner.custom.problems)})
+    if config.triggers or config.constraints:
+        examined.notes.append(f"Patterns of the configuration were matched by {LinePatterns(()).engine}")
+    examined.notes.extend(secrets.scanner.custom.problems)
     ordered = tuple(sorted(kept, key=lambda finding: finding.sort_key))
     failed = examined.failed or bool(secrets.scanner.custom.problems)
     return CheckResult(ordered, len(found) - len(kept), examined.to_dict(), failed)
@@ -118,6 +119,8 @@ def _logs(
         if trigger.enabled and trigger.kind == "log"
     ]
     built_in = "log" not in config.disabled_triggers
+    if not built_in:
+        examined.notes.append("Triggers of the family log are switched off")
     if not built_in and not own:
         return
     named = PathMatcher([pattern for trigger, _ in own for pattern in trigger.paths])

@@ -67,6 +67,13 @@ class Pair:
         return Evidence(path, self.before, blob, line, line)
 
 
+COUNTS = (
+    "changes deletions configs constraints outputs sizes secret_files secret_bytes logs log_bytes"
+    " custom_triggers"
+)
+"""Everything that is counted, always shown, in this order."""
+
+
 @dataclass(slots=True)
 class Examined:
     """What was looked at and what was not: becomes the ``coverage`` of a result.
@@ -74,13 +81,13 @@ class Examined:
     Attributes:
         counts: files (and bytes) by family.
         skipped: path, family and reason of what was not examined, or not fully.
-        notes: facts about how it was done (engines, fallbacks), by name.
+        notes: facts about how it was done (engines, what is switched off), one sentence each.
         failed: whether something was left out because it went wrong, not by a limit.
     """
 
     counts: dict[str, int] = field(default_factory=dict)
     skipped: list[tuple[bytes, str, str]] = field(default_factory=list)
-    notes: dict[str, str] = field(default_factory=dict)
+    notes: list[str] = field(default_factory=list)
     failed: bool = False
 
     def count(self, name: str, amount: int = 1) -> None:
@@ -97,12 +104,12 @@ class Examined:
         self.failed = True
 
     def to_dict(self) -> dict[str, object]:
-        """JSON: ``examined`` (counts by name), ``not_examined`` (sorted by path), ``notes``."""
+        """JSON: ``examined`` (all counts), ``not_examined`` (sorted by path), ``notes`` (sentences)."""
         return {
-            "examined": dict(sorted(self.counts.items())),
+            "examined": {name: self.counts.get(name, 0) for name in COUNTS.split()},
             "not_examined": [
                 {"path": display(path), "family": family, "reason": reason}
                 for path, family, reason in sorted(self.skipped)
             ],
-            "notes": dict(sorted(self.notes.items())),
+            "notes": list(self.notes),
         }
