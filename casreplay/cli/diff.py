@@ -31,6 +31,10 @@ class DiffCommand(Command):
             args = args[:at]
         return super().parse_args(ctx, args)
 
+    def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
+        """The arguments as the usage line shows them, paths included."""
+        return [*super().collect_usage_pieces(ctx), "[-- PATH]..."]
+
 
 @click.command(
     "diff",

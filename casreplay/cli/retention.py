@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -10,7 +11,7 @@ from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import clock_time, columns, count, duration, iso_time, safe_line, size
 from casreplay.clock import monotonic_ns
-from casreplay.model.ids import short
+from casreplay.model.ids import SnapshotId, short
 
 if TYPE_CHECKING:
     from casreplay.history.retention import KeepRules, RetentionPlan
@@ -67,7 +68,11 @@ def prune(session: Session, /, *, dry_run: bool, as_json: bool, **options: Any) 
     from casreplay.history.retention import plan as plan_prune  # noqa: PLC0415 - start-up speed
 
     plan = plan_prune(
-        repository.snapshots(), _rules(session, options), zone=None, tags_of=repository.notes.tags_of
+        repository.snapshots(),
+        _rules(session, options),
+        zone=None,
+        tags_of=repository.notes.tags_of,
+        pinned=_pinned(session),
     )
     if plan.removed and not dry_run:
         repository.log.remove([one.id for one in plan.removed], "prune")
@@ -75,6 +80,17 @@ def prune(session: Session, /, *, dry_run: bool, as_json: bool, **options: Any) 
         session.out.data(_fields(session, plan, dry_run=dry_run))
         return
     _print(session, plan, dry_run=dry_run)
+
+
+def _pinned(session: Session) -> frozenset[SnapshotId]:
+    """Snapshots that open incidents need."""
+    path = os.path.join(session.location().store, b"incidents.db")
+    if not os.path.exists(path):
+        return frozenset()
+    from casreplay.incidents.database import IncidentDatabase  # noqa: PLC0415 - loads SQLite
+
+    with IncidentDatabase(os.fsdecode(path), clock=session.clock) as incidents:
+        return frozenset(SnapshotId(bytes.fromhex(one)) for one in incidents.pinned())
 
 
 def _rules(session: Session, options: dict[str, Any]) -> KeepRules:

@@ -117,3 +117,18 @@ def test_an_index_is_built_anew(history):
 
 def test_repair_wants_to_know_what(history):
     assert "--rebuild-index" in history("repair", code=2).err
+
+
+def test_snapshots_of_an_open_incident_stay(long_history):
+    from casreplay.incidents.database import Draft, IncidentDatabase
+
+    rows = long_history("log --json").json
+    (store,) = (long_history.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    with IncidentDatabase(str(store / "incidents.db")) as incidents:
+        incidents.create(Draft(title="totals are wrong", good=rows[6]["id"], bad=rows[4]["id"]))
+    kept = long_history("prune --keep-last 1 --json").json["kept"]
+    assert {one["id"]: one["reasons"] for one in kept} == {
+        rows[0]["id"]: ["newest", "last"],
+        rows[4]["id"]: ["pinned"],
+        rows[6]["id"]: ["pinned"],
+    }
