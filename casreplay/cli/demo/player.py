@@ -57,21 +57,31 @@ def _options(moment: Moment) -> CommitOptions:
 
 
 def _write(workspace: bytes, before: dict[str, str], files: dict[str, str], time_ns: int) -> None:
-    """Bring the folder from ``before`` to ``files``; what is written gets the story's time."""
-    for path in before.keys() - files.keys():
+    """Bring the folder from ``before`` to ``files``; what changes gets the story's time and usual modes."""
+    changed = [path for path, text in files.items() if before.get(path) != text]
+    gone = [path for path in before if path not in files]
+    for path in gone:
         os.unlink(os.path.join(workspace, path.encode()))
-        _remove_empty(workspace, os.path.dirname(path))
-    for path, text in files.items():
-        if before.get(path) == text:
-            continue
+    for path in changed:
         full = os.path.join(workspace, path.encode())
         os.makedirs(os.path.dirname(full), exist_ok=True)
         with open(full, "w", encoding="utf-8", newline="") as file:
-            file.write(text)
+            file.write(files[path])
+        os.chmod(full, 0o644)
+        os.utime(full, ns=(time_ns, time_ns))
+    for folder in _folders_above([*changed, *gone]):
+        full = os.path.join(workspace, folder.encode())
+        if not os.listdir(full):
+            os.rmdir(full)
+            continue
+        os.chmod(full, 0o755)  # noqa: S103 - the same modes, and so the same ids, whatever the umask
         os.utime(full, ns=(time_ns, time_ns))
 
 
-def _remove_empty(workspace: bytes, folder: str) -> None:
-    full = os.path.join(workspace, folder.encode())
-    if folder and not os.listdir(full):
-        os.rmdir(full)
+def _folders_above(paths: list[str]) -> list[str]:
+    """Every folder on the way to ``paths``, inner ones first; the workspace itself is not among them."""
+    found: set[str] = set()
+    for path in paths:
+        parts = path.split("/")[:-1]
+        found.update("/".join(parts[:depth]) for depth in range(1, len(parts) + 1))
+    return sorted(found, key=lambda folder: folder.count("/"), reverse=True)
