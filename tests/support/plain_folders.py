@@ -4,12 +4,26 @@ from __future__ import annotations
 
 import os
 import stat
+from functools import partial
+
+from hypothesis import strategies as st
 
 from casreplay.history.walk import walk
 from casreplay.workspace.materialize import Content
 from support.tree_builder import DictObjects, Executable, Symlink, build
 
 T0 = 1_700_000_000_123_456_789
+
+NAMES = st.sampled_from([b"a", b"b", b"c", b"\xff"])
+LEAVES = st.one_of(
+    st.binary(max_size=3),
+    st.binary(max_size=2).map(Executable),
+    st.sampled_from([b"a", b"b/c", b"..", b"/etc"]).map(Symlink),
+)
+TREES = st.dictionaries(
+    NAMES, st.recursive(LEAVES, partial(st.dictionaries, NAMES, max_size=3), max_leaves=6), max_size=4
+)
+"""Small trees with every kind of entry, for hypothesis."""
 
 
 def make(folder: bytes, spec: dict[bytes, object]) -> None:

@@ -5,12 +5,10 @@ from __future__ import annotations
 import errno
 import os
 import stat
-from functools import partial
 
 import pytest
 from hypothesis import given
-from hypothesis import strategies as st
-from support.plain_folders import T0, content, entries, make, picture
+from support.plain_folders import T0, TREES, content, entries, make, picture
 from support.tree_builder import DictObjects, Executable, Symlink
 
 from casreplay.errors import StoreIOError
@@ -362,17 +360,6 @@ def test_another_user_writes_into_folders_that_deny_it(tmp_path):
         os.seteuid(0)
         os.close(descriptor)
     assert picture(folder) == {}
-
-
-NAMES = st.sampled_from([b"a", b"b", b"c", b"\xff"])
-LEAVES = st.one_of(
-    st.binary(max_size=3),
-    st.binary(max_size=2).map(Executable),
-    st.sampled_from([b"a", b"b/c", b"..", b"/etc"]).map(Symlink),
-)
-TREES = st.dictionaries(
-    NAMES, st.recursive(LEAVES, partial(st.dictionaries, NAMES, max_size=3), max_leaves=6), max_size=4
-)
 
 
 @given(before=TREES, after=TREES)
