@@ -19,7 +19,7 @@ from casreplay.model.problems import Problem
 from casreplay.workspace import workers
 from casreplay.workspace.capture import FileStream, read_file, read_link
 from casreplay.workspace.folders import FolderStack, open_root
-from casreplay.workspace.scanner import COLUMNS, list_folder
+from casreplay.workspace.scanner import list_folder
 from casreplay.workspace.steps import Entry
 
 __all__ = ["Row", "check", "entries_of", "still_there", "survey"]
@@ -29,6 +29,7 @@ Row = tuple[int, int, int, int, int]
 STREAM_BYTES = 4 << 20
 MIN_PARALLEL_ENTRIES = 2000
 ENTRY_WEIGHT_BYTES = 20_000
+_FOLDER_BITS = stat.S_IFDIR
 
 _KINDS = {
     stat.S_IFREG: EntryKind.FILE,
@@ -55,12 +56,12 @@ def survey(root_fd: int) -> dict[bytes, Row]:
             listing = list_folder(root_fd, folder, device)
         except OSError:
             continue
-        rows = listing.rows().tolist()
+        flat = iter(listing.rows())
+        rows = zip(flat, flat, flat, flat, flat, strict=True)  # one column each, COLUMNS of them
         prefix = folder + b"/" if folder else b""
-        for i, name in enumerate(listing.split_names()):
-            mode, size, mtime, ctime, inode = rows[COLUMNS * i : COLUMNS * i + COLUMNS]
-            row = found[prefix + name] = (mode, size, mtime, ctime, inode)
-            if row[0] & 0o170000 == stat.S_IFDIR:
+        for name, row in zip(listing.split_names(), rows, strict=True):
+            found[prefix + name] = row
+            if row[0] & 0o170000 == _FOLDER_BITS:
                 pending.append(prefix + name)
     return found
 
