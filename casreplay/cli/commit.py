@@ -135,6 +135,7 @@ def status(session: Session, *, limit: int, as_json: bool) -> None:
     Exits 0 whether or not something changed; --json says which.
     """
     repository = session.repository()
+    session.check_workspace()
     head = repository.head()
     with session.progress() as progress:
         changes, coverage = repository.status(monitor=progress)

@@ -80,6 +80,7 @@ def diff(context: click.Context, /, *, before: str, after: str | None, **options
         objects: ObjectReader = repository.objects
         root = b.root if b is not None else None
         if root is None:
+            session.check_workspace()
             progress = stack.enter_context(session.progress())
             objects, root, _ = stack.enter_context(repository.now(progress))
             progress.close()

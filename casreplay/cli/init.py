@@ -10,7 +10,7 @@ import click
 from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import safe_line
-from casreplay.errors import StoreIOError
+from casreplay.errors import StoreIOError, UsageError
 
 if TYPE_CHECKING:
     from casreplay.cli.store_location import StoreLocation
@@ -59,17 +59,44 @@ def init(session: Session, *, no_config: bool, force: bool, as_json: bool) -> No
         session.out.confirm(
             f"  config: {_shown(config)} (every key with its default; delete what you do not need)"
         )
+    if existed and location.workspace != os.path.realpath(session.cwd):
+        session.out.confirm("To record this folder on its own: casreplay init --store PATH")
     if not existed:
         session.out.confirm("Take the first snapshot with: casreplay commit -m baseline")
 
 
 def ensure_store(session: Session, *, force: bool) -> None:
-    """Make the store of the current folder if it has none."""
+    """Make the store of the current folder if it has none, and make sure that it is this folder's.
+
+    Raises:
+        UsageError: the store belongs to another folder, or this one is too wide without ``force``.
+    """
+    from casreplay.cli.store_location import record  # noqa: PLC0415 - start-up speed
+
     location = session.location_for_writing()
     if location.exists:
+        if not location.is_known:
+            _refuse_foreign_store(session, location)
+            session.check_workspace(force=force)
+            record(location, session.environ)
         return
     _make(session, location, force=force)
     session.out.note(f"Made a store for {_shown(location.workspace)} at {_shown(location.store)}")
+
+
+def _refuse_foreign_store(session: Session, location: StoreLocation) -> None:
+    """One store, one workspace: recording another folder would look as if everything had been replaced."""
+    owner = session.location().workspace
+    if owner != location.workspace:
+        from shlex import quote  # noqa: PLC0415 - only for the hint
+
+        store = quote(os.fsdecode(location.store))
+        raise UsageError(
+            f"The store at {_shown(location.store)} records {_shown(owner)}, not {_shown(location.workspace)}",
+            hint=f"Run it there, or, to record this folder in the same store too, first: "
+            f"casreplay --store {store} init",
+            workspace=os.fsdecode(owner),
+        )
 
 
 def _make(session: Session, location: StoreLocation, *, force: bool) -> None:

@@ -58,6 +58,8 @@ def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **opt
     target = repository.snapshot(snapshot)
     wanted = tuple(_path(session, target, text) for text in paths)
     to = session.path(options["to"]) if options["to"] is not None else None
+    if to is None:
+        session.check_workspace(force=options["force"])
     with session.progress() as progress:
         done = repository.restore(
             target, _options(wanted, options, progress), to=to, backup=not options["no_backup"]

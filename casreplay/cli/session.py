@@ -67,6 +67,18 @@ class Session:
             self._location = locate(self.cwd, option=self.store_option, environ=self.environ)
         return self._location
 
+    def check_workspace(self, *, force: bool = False) -> None:
+        """Refuse to scan the root or a home folder that is only taken for a workspace because we are in it.
+
+        Raises:
+            UsageError: it is one of these, without ``force``.
+        """
+        where = self.location()
+        if not where.is_known:
+            from casreplay.workspace.guards import check_workspace  # noqa: PLC0415 - start-up speed
+
+            check_workspace(where.workspace, force=force)
+
     def location_for_writing(self) -> StoreLocation:
         """The workspace and the store it has or would get."""
         from casreplay.cli.store_location import locate_for_writing  # noqa: PLC0415 - start-up speed

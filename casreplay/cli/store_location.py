@@ -44,11 +44,14 @@ class StoreLocation:
         store: absolute path of the store folder; it may not exist yet.
         source: why this one: ``--store``, ``CASREPLAY_STORE``, ``casreplay.json``, ``recorded``
             or ``default``.
+        is_known: whether the workspace is known to use this store; otherwise it is merely the
+            current folder.
     """
 
     workspace: bytes
     store: bytes
     source: str
+    is_known: bool = True
 
     @property
     def exists(self) -> bool:
@@ -101,6 +104,8 @@ def locate(cwd: bytes, *, option: str | None, environ: Mapping[str, str]) -> Sto
         ConfigError: a ``casreplay.json`` on the way cannot be read.
     """
     found = _named(cwd, option, environ) or _recorded(cwd, environ)
+    if found is not None and not found.is_known:
+        found = _only_user(found, environ) or found
     if found is None:
         raise _nothing_found(cwd, environ)
     if not found.exists:
@@ -121,7 +126,7 @@ def locate_for_writing(cwd: bytes, *, option: str | None, environ: Mapping[str, 
     if found is not None:
         return found
     workspace = os.path.realpath(cwd)
-    return StoreLocation(workspace, default_store(workspace, environ), "default")
+    return StoreLocation(workspace, default_store(workspace, environ), "default", is_known=False)
 
 
 def record(location: StoreLocation, environ: Mapping[str, str]) -> None:
@@ -170,7 +175,17 @@ def _named(cwd: bytes, option: str | None, environ: Mapping[str, str]) -> StoreL
             return StoreLocation(folder, store, source)
         if _configured_store(folder) == store:
             return StoreLocation(folder, store, source)
-    return StoreLocation(os.path.realpath(cwd), store, source)
+    return StoreLocation(os.path.realpath(cwd), store, source, is_known=False)
+
+
+def _only_user(found: StoreLocation, environ: Mapping[str, str]) -> StoreLocation | None:
+    """The one workspace that is recorded with the store and still there, when there is just one."""
+    users = [
+        one.workspace
+        for one in recorded_workspaces(environ)
+        if one.store == found.store and os.path.isdir(one.workspace)
+    ]
+    return StoreLocation(users[0], found.store, found.source) if len(users) == 1 else None
 
 
 def _recorded(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:

@@ -209,3 +209,36 @@ def test_gitignore_counts_when_asked_to(cli):
     assert "x.tmp" in cli("ls").out
     cli("commit --respect-gitignore")
     assert "x.tmp" not in cli("ls").out
+
+
+def test_a_store_is_read_from_anywhere(history, tmp_path):
+    (store,) = (history.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert len(history(f"--store {store} log --json", cwd=elsewhere).json) == 3
+    assert history(f"--store {store} status --json", cwd=elsewhere).json["workspace"] == str(history.folder)
+    assert history(f"--store {store} diff", cwd=elsewhere).out == "M\ta.txt\n"
+
+
+def test_another_folder_is_not_recorded_by_mistake(history, tmp_path):
+    (store,) = (history.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.mkdir()
+    assert "records" in history(f"--store {store} commit", code=2, cwd=elsewhere).err
+    history(f"--store {store} init --no-config", cwd=elsewhere)
+    history(f"--store {store} commit -m moved", cwd=elsewhere)
+    assert len(history("log --json").json) == 4
+
+
+@pytest.mark.parametrize("line", ["status", "diff", "restore good", "commit"])
+def test_the_root_is_not_scanned_because_we_are_in_it(history, line):
+    (store,) = (history.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    data = history.folder.parent / "data"
+    os.rename(data / "casreplay" / "workspaces", data / "forgotten")
+    assert "whole file system" in history(f"-C / --store {store} {line}", code=2).err
+
+
+def test_init_in_a_subfolder_says_whose_store_there_is(history):
+    result = history("init --no-config", cwd=history.folder / "src")
+    assert str(history.folder) in result.out
+    assert "--store PATH" in result.out
