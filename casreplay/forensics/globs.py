@@ -12,7 +12,10 @@ _NO_DEFAULTS = {group.name: False for group in DEFAULT_GROUPS}
 
 
 class PathMatcher:
-    """A list of gitignore patterns; the last one that matches decides, ``!`` takes back."""
+    """A list of gitignore patterns; the last one that matches decides, ``!`` takes back.
+
+    As in git, what lies in a matched folder cannot be taken back.
+    """
 
     def __init__(self, patterns: Sequence[str]) -> None:
         self._rules = IgnoreRules.build(

@@ -1,0 +1,126 @@
+from __future__ import annotations
+
+import random
+
+import pytest
+from support.pairs import run
+
+from casreplay.model.config import Config, TriggerConfig
+from casreplay.model.findings import Severity
+
+SECRET = "Xk9" + "mQ2vLr7w"
+OLD = "2026-03-01 10:00:00 INFO start\n2026-03-01 10:00:01 ERROR old trouble: disk\n"
+
+
+def found(before: str | None, after: str | bytes, config: Config | None = None):
+    data = after.encode() if isinstance(after, str) else after
+    result = run({} if before is None else {"a.log": before.encode()}, {"a.log": data}, config)
+    return [
+        (f.rule, f.severity.label, f.location.line, f.location.end_line)
+        for f in result.findings
+        if f.kind == "log"
+    ]
+
+
+def test_old_trouble_is_no_finding() -> None:
+    assert found(OLD, OLD + "2026-03-02 10:00:00 INFO start\n") == []
+    assert found(OLD, OLD.replace("10:00", "11:30").replace("2026-03-01", "2026-04-09")) == []
+
+
+def test_a_trace_is_one_finding_that_spans_its_block() -> None:
+    trace = (
+        "Traceback (most recent call last):\n"
+        '  File "a.py", line 3, in <module>\n    main()\n'
+        '  File "a.py", line 9, in main\n    raise ValueError("bad")\n'
+        "ValueError: bad\n"
+    )
+    assert found(OLD, OLD + "2026-03-02 10:00:00 INFO go\n" + trace) == [("log.trace", "high", 4, 9)]
+
+
+@pytest.mark.parametrize(
+    ("line", "expected"),
+    [
+        ("2026-03-02 10:00:00 ERROR cannot write /x: No space left on device", ("log.error", "high")),
+        ("2026-03-02 10:00:00 FATAL giving up", ("log.fatal", "critical")),
+        ("CRITICAL: out of memory", ("log.fatal", "critical")),
+        ("Segmentation fault (core dumped)", ("log.fatal", "critical")),
+        ("npm ERR! code ERESOLVE", ("log.error", "high")),
+        ("build.sh: connection refused", ("log.error", "medium")),
+        ('{"level":"error","msg":"no route"}', ("log.error", "high")),
+    ],
+)
+def test_lines_that_are_trouble(line, expected) -> None:
+    assert [row[:2] for row in found(OLD, OLD + line + "\n")] == [expected]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "0 errors, 0 warnings",
+        "errors: 0",
+        "no errors found",
+        "running with --fail-fast",
+        "compiled src/errors.py",
+        "test_connection_error PASSED",
+        "tests/test_x.py::test_fail XFAIL",
+        "2026-03-02 10:00:00 INFO the server said: error 404 handled",
+        "2026-03-02 10:00:00 WARNING slow",
+        "everything is fine",
+    ],
+)
+def test_lines_that_are_none(line) -> None:
+    assert found(OLD, OLD + line + "\n") == []
+
+
+def test_a_retry_that_later_succeeds_is_none() -> None:
+    retry = "request failed: connection refused, retrying (attempt 1 of 3)\n"
+    assert found(OLD, OLD + retry + "request succeeded\n") == []
+    assert [row[0] for row in found(OLD, OLD + retry)] == ["log.error"]
+
+
+def test_details_belong_to_their_error() -> None:
+    text = "2026-03-02 10:00:00 ERROR cannot open x\n    errno 13\n    uid 0\n2026-03-02 10:00:01 INFO next\n"
+    assert found(OLD, OLD + text) == [("log.error", "high", 3, 5)]
+
+
+def test_a_new_log_is_new_from_its_first_line() -> None:
+    assert found(None, OLD) == [("log.error", "high", 2, 2)]
+
+
+def test_messages_are_redacted() -> None:
+    result = run({}, {"a.log": f"ERROR: login failed password={SECRET}\n".encode()})
+    assert all(SECRET not in finding.message for finding in result.findings)
+    assert any("<assign.password>" in f.message for f in result.findings if f.kind == "log")
+
+
+def test_own_patterns_look_at_new_lines_only() -> None:
+    trigger = TriggerConfig("disk", "log", Severity.LOW, patterns=("disk",), description="Disk trouble")
+    config = Config(triggers=(trigger,), disabled_triggers=("log",))
+    assert found(OLD, OLD + "2026-03-02 10:00:00 INFO disk replaced by Bob\n  serial 7\n", config) == [
+        ("disk", "low", 3, 4)
+    ]
+    assert found(OLD, OLD + "2026-03-02 10:00:00 INFO ok\n", config) == []
+
+
+def test_own_patterns_can_name_other_files() -> None:
+    trigger = TriggerConfig("boom", "log", patterns=("boom",), paths=("notes/*.txt",))
+    result = run({}, {"notes/a.txt": b"boom\n", "b.txt": b"boom\n"}, Config(triggers=(trigger,)))
+    assert [f.location.path for f in result.findings if f.rule == "boom"] == [b"notes/a.txt"]
+
+
+def test_binary_wide_and_broken_logs() -> None:
+    rng = random.Random(1)
+    result = run({}, {"a.log": rng.randbytes(5000), "b.log": "ERROR: wide\n".encode("utf-16")})
+    assert [(f.location.path, f.rule) for f in result.findings if f.kind == "log"] == [
+        (b"b.log", "log.error")
+    ]
+    assert {"path": "a.log", "family": "log", "reason": "binary"} in result.coverage["not_examined"]
+    assert [row[0] for row in found(None, b"\xff\xfe bad \xe4\xf6\nERROR: caf\xe9\n")] in ([], ["log.error"])
+
+
+def test_a_log_full_of_errors_is_bounded() -> None:
+    words = [f"{a}{b}{c}" for a in "abcdefghij" for b in "klmnopqrst" for c in "uvwxyz"]
+    text = "".join(f"ERROR: thing {word} broke\n" for word in words)
+    rows = found(None, text)
+    assert len(rows) <= 201
+    assert rows[0][1] == "high"
