@@ -90,9 +90,9 @@ def _refuse_foreign_store(session: Session, location: StoreLocation) -> None:
     if owner != location.workspace:
         from shlex import quote  # noqa: PLC0415 - only for the hint
 
-        store = quote(os.fsdecode(location.store))
+        store, here = quote(os.fsdecode(location.store)), _shown(location.workspace)
         raise UsageError(
-            f"The store at {_shown(location.store)} records {_shown(owner)}, not {_shown(location.workspace)}",
+            f"The store at {_shown(location.store)} records {_shown(owner)}, not {here}",
             hint=f"Run it there, or, to record this folder in the same store too, first: "
             f"casreplay --store {store} init",
             workspace=os.fsdecode(owner),
