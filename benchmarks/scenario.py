@@ -165,7 +165,8 @@ class Bench:
             time.sleep(PAUSE_S)
             self.each(operation, lambda peer, operation=operation: lambda: peer.snapshot(LABELS[operation]))
         self.each("status", lambda peer: peer.status, inner)
-        self.each("diff", lambda peer: peer.diff and (lambda: peer.diff("small", "medium")), inner)
+        self.each("diff, 0.1 %", lambda peer: peer.diff and (lambda: peer.diff("first", "small")), inner)
+        self.each("diff, 1 %", lambda peer: peer.diff and (lambda: peer.diff("small", "medium")), inner)
         self.each("log", lambda peer: peer.history, inner)
         for peer in self.order():
             self.restore("restore all", peer, "medium", self.workspace)
