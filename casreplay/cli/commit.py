@@ -38,7 +38,15 @@ __all__ = ["commit", "status"]
         "casreplay commit --session run-42 --json",
     ],
 )
-@click.option("-m", "--message", "--label", "label", metavar="LABEL", default="", help="A label for people.")
+@click.option(
+    "-m",
+    "--message",
+    "--label",
+    "label",
+    metavar="LABEL",
+    default="",
+    help="A label for people; further lines become a note.",
+)
 @click.option("--tag", "tags", metavar="T", multiple=True, help="A tag; may be repeated.")
 @click.option("--session", "run_id", metavar="ID", default="", help="The agent's run this belongs to.")
 @click.option("--agent", metavar="NAME", default="", help="The agent that changed the folder.")
@@ -55,19 +63,19 @@ def commit(session: Session, /, **options: Any) -> None:
     recorded. In a folder without a store, the store is made first.
     """
     from casreplay.cli.init import ensure_store  # noqa: PLC0415 - start-up speed
+    from casreplay.history.annotations import check_label, check_tag  # noqa: PLC0415 - start-up speed
     from casreplay.history.commit import CommitOptions  # noqa: PLC0415 - start-up speed
 
+    label, _, body = options["label"].partition("\n")
+    texts = [check_label(text.strip()) for text in (label, options["run_id"], options["agent"])]
+    tags = tuple(dict.fromkeys(check_tag(tag) for tag in options["tags"]))
     ensure_store(session, force=options["force"])
     repository = session.repository(respect_gitignore=options["respect_gitignore"])
-    wanted = CommitOptions(
-        label=options["label"],
-        tags=tuple(dict.fromkeys(options["tags"])),
-        session=options["run_id"],
-        agent=options["agent"],
-        full=options["full"],
-    )
+    wanted = CommitOptions(label=texts[0], tags=tags, session=texts[1], agent=texts[2], full=options["full"])
     with session.progress() as progress:
         result = repository.commit(wanted, monitor=progress)
+    if result.recorded and body.strip():
+        repository.notes.add_note(result.snapshot.id, body.strip())
     if options["as_json"]:
         session.out.data(_commit_fields(session, result))
         return

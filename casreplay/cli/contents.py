@@ -16,7 +16,7 @@ from casreplay.model.ids import short
 from casreplay.model.objects import EntryKind, EntryState, Snapshot, TreeEntry
 from casreplay.model.paths import display, from_display, join, to_json
 
-__all__ = ["cat", "entry_fields", "find_entry", "ls", "print_path"]
+__all__ = ["cat", "entry_fields", "find_entry", "ls", "print_path", "split_place"]
 
 
 @command(
@@ -36,8 +36,8 @@ def cat(session: Session, *, snapshot: str, path: str | None) -> None:
     is escaped.
     """
     if path is None:
-        snapshot, _, path = snapshot.rpartition(":")
-        if not snapshot:
+        snapshot, path = split_place(snapshot)
+        if not path:
             raise UsageError("Say which file", hint="casreplay cat SNAPSHOT PATH")
     print_path(session, snapshot, path, as_json=False, file_only=True)
 
@@ -51,8 +51,9 @@ def cat(session: Session, *, snapshot: str, path: str | None) -> None:
 @click.pass_obj
 def ls(session: Session, /, *, snapshot: str, path: str, **options: Any) -> None:
     """List the folder at PATH (the whole workspace when left out) as it was in SNAPSHOT."""
-    if not path and ":" in snapshot and not snapshot.startswith("@{"):
-        snapshot, _, path = snapshot.rpartition(":")
+    if not path:
+        snapshot, place = split_place(snapshot)
+        path = place or ""
     target = session.repository().snapshot(snapshot)
     at, entry = find_entry(session, target, path)
     rows = _listed(session, target, at, entry, recursive=options["recursive"])
@@ -63,6 +64,16 @@ def ls(session: Session, /, *, snapshot: str, path: str, **options: Any) -> None
         session.out.lines(columns([_long_row(one, found) for one, found in rows], right=frozenset({1})))
     else:
         session.out.lines(_with_state(shown_path(one, found), found) for one, found in rows)
+
+
+def split_place(name: str) -> tuple[str, str | None]:
+    """``SNAP:PATH`` at the first colon outside ``@{...}``, since times hold colons; no path: ``None``."""
+    depth = 0
+    for i, char in enumerate(name):
+        depth += (char == "{") - (char == "}")
+        if char == ":" and depth == 0:
+            return name[:i] or "@", name[i + 1 :]
+    return name, None
 
 
 def find_entry(session: Session, snapshot: Snapshot, text: str) -> tuple[bytes, TreeEntry | None]:

@@ -128,11 +128,11 @@ def _stat(session: Session, snapshot: Snapshot) -> str:
 @click.pass_obj
 def show(session: Session, *, name: str, as_json: bool) -> None:
     """Show a snapshot and what it changed; with SNAP:PATH print that file, or list that folder."""
-    snapshot_name, colon, path = _split(name)
-    repository = session.repository()
-    if colon:
-        from casreplay.cli.contents import print_path  # noqa: PLC0415 - start-up speed
+    from casreplay.cli.contents import print_path, split_place  # noqa: PLC0415 - start-up speed
 
+    snapshot_name, path = split_place(name)
+    repository = session.repository()
+    if path is not None:
         print_path(session, snapshot_name, path, as_json=as_json)
         return
     snapshot = repository.snapshot(snapshot_name)
@@ -145,9 +145,11 @@ def show(session: Session, *, name: str, as_json: bool) -> None:
     from casreplay.cli.diff_view import name_status_lines  # noqa: PLC0415 - start-up speed
 
     parent = repository.parent(snapshot)
-    changes = repository.diff(parent, snapshot)
     session.out.line()
-    session.out.lines(name_status_lines(session.out, changes))
+    if parent is None:
+        session.out.line(f"The first snapshot; casreplay ls -r {short(snapshot.id)} lists what it holds")
+        return
+    session.out.lines(name_status_lines(session.out, repository.diff(parent, snapshot)))
 
 
 def _facts(session: Session, snapshot: Snapshot) -> list[str]:
@@ -163,16 +165,3 @@ def _facts(session: Session, snapshot: Snapshot) -> list[str]:
         lines.append(f"Git:     {safe_line(snapshot.git.head)} ({branch})")
     notes = session.repository().notes.notes_of(snapshot)
     return lines + [f"Note:    {clock_time(one.time_ns)}  {safe_line(one.text)}" for one in notes]
-
-
-def _split(name: str) -> tuple[str, str, str]:
-    """``SNAP:PATH`` at the first colon outside ``@{...}``: times hold colons too."""
-    depth = 0
-    for i, char in enumerate(name):
-        if char == "{":
-            depth += 1
-        elif char == "}":
-            depth -= 1
-        elif char == ":" and depth == 0:
-            return name[:i] or "@", ":", name[i + 1 :]
-    return name, "", ""

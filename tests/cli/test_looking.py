@@ -257,6 +257,23 @@ def test_names_that_cannot_be_are_refused(history, line):
 
 
 def test_a_hostile_label_cannot_reach_the_terminal(history):
-    result = history("commit -m 'x\x1b[2Jy'", code=None)
+    result = history("commit -m 'x\x1b[2Jy'", code=2)
     assert "\x1b" not in result.out + result.err
-    assert "\x1b" not in history("log").out
+    assert len(history("log --json").json) == 3
+
+
+def test_the_second_line_of_a_message_becomes_a_note(history):
+    assert history("commit -m 'subject\n\nand why' --json").json["label"] == "subject"
+    assert history("note @ --json").json["notes"][0]["text"] == "and why"
+
+
+def test_places_in_snapshots_named_by_time(history):
+    assert history("show '@{2026-09-22 10:00}:a.txt'").out == "one\ntwo\n"
+    assert history("ls '@{2026-09-22 10:00}:src'").out == "src/app.py\nsrc/new.py\n"
+    assert history("ls '@{2026-09-22 10:00}'").out == "a.txt\ndata/\nsrc/\n"
+    assert history("show :a.txt").out == "one\ntwo\n"
+    assert "Say which file" in history("cat '@{2026-09-22 10:00}'", code=2).err
+
+
+def test_the_first_snapshot_is_not_listed_whole(history):
+    assert "casreplay ls -r" in history("show good").out
