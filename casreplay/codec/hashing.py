@@ -19,6 +19,7 @@ __all__ = [
     "content_id",
     "keyed_hash",
     "snapshot_id",
+    "stay_single_threaded",
     "tree_id",
 ]
 
@@ -30,10 +31,22 @@ PARALLEL_BYTES = 4 << 20
 
 Bytes = bytes | bytearray | memoryview
 
+_threads = blake3.AUTO
+
+
+def stay_single_threaded() -> None:
+    """Hash on the calling thread only, from now on in this process.
+
+    For forked children: the threads of BLAKE3's pool exist in the parent only, and a child
+    that asks the pool it inherited waits for ever.
+    """
+    global _threads  # noqa: PLW0603 -- one switch for the process, like the pool it guards against
+    _threads = 1
+
 
 def blob_id(data: Bytes) -> BlobId:
     """Id of a blob: BLAKE3 of ``data``. Inputs over 4 MiB are hashed on all cores."""
-    threads = blake3.AUTO if len(data) >= PARALLEL_BYTES else 1
+    threads = _threads if len(data) >= PARALLEL_BYTES else 1
     return BlobId(ObjectId(blake3(data, max_threads=threads).digest()))
 
 
@@ -41,7 +54,7 @@ class BlobHasher:
     """The id of a blob that arrives in pieces."""
 
     def __init__(self) -> None:
-        self._hasher = blake3(max_threads=blake3.AUTO)
+        self._hasher = blake3(max_threads=_threads)
 
     def update(self, data: Bytes) -> None:
         """Append ``data`` to what is hashed."""

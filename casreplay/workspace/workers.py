@@ -19,6 +19,7 @@ import threading
 from collections.abc import Callable, Sequence
 from typing import Any, TypeVar
 
+from casreplay.codec import hashing
 from casreplay.errors import CasreplayError, StoreIOError
 
 __all__ = ["can_fork", "count", "deal", "run", "split_by_weight"]
@@ -102,6 +103,7 @@ def _fork(job: Callable[[], Any]) -> tuple[int, int]:
     try:
         os.close(read_fd)
         signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
+        hashing.stay_single_threaded()
         try:
             answer = _VALUE + marshal.dumps(job())
         except (CasreplayError, OSError) as error:

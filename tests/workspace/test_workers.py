@@ -6,6 +6,7 @@ import os
 
 import pytest
 
+from casreplay.codec import hashing
 from casreplay.errors import CorruptError
 from casreplay.workspace import workers
 
@@ -83,3 +84,15 @@ def test_ranges_of_equal_weights_are_about_equal():
 def test_dealing_loses_nothing():
     assert sorted(i for hand in workers.deal(list(range(7)), 3) for i in hand) == list(range(7))
     assert workers.deal([1], 4) == [[1]]
+
+
+def test_children_hash_although_the_parent_hashed_on_many_threads():
+    large = bytes(32 << 20)
+    expected = hashing.blob_id(large)
+
+    def job():
+        hasher = hashing.BlobHasher()
+        hasher.update(large)
+        return bytes(hasher.id())
+
+    assert workers.run([job, job, job]) == [expected] * 3
