@@ -180,8 +180,8 @@ def test_the_plain_yaml_reader_keeps_nesting() -> None:
     ("path", "name"),
     [
         (b"a.json", "json"), (b"x/.env", "env"), (b".env.local", "env"), (b"a.YML", "yaml"),
-        (b"Cargo.toml", "toml"), (b".npmrc", "ini"), (b"a.properties", "properties"), (b"a.py", ""), (b"README", ""),
-        (b"nginx.conf", ""),
+        (b"Cargo.toml", "toml"), (b".npmrc", "ini"), (b"a.properties", "properties"), (b"a.py", ""),
+        (b"README", ""), (b"nginx.conf", ""),
     ],
 )  # fmt: skip
 def test_formats_by_name(path, name) -> None:
