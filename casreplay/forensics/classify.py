@@ -13,9 +13,11 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from casreplay.forensics.rootcause_case import Case, CaseLog
-from casreplay.forensics.rootcause_changes import ChangeEffect, ChangeSet, Mentions, read_changes
+from casreplay.forensics.rootcause_changes import ChangeSet, read_changes
 from casreplay.forensics.rootcause_flips import Scene, flip
 from casreplay.forensics.rootcause_hits import Hit, LogView, read_log
+from casreplay.forensics.rootcause_judge import ChangeEffect
+from casreplay.forensics.rootcause_mentions import Mentions, mentions_of
 from casreplay.forensics.signals import CARRIER, STOPPED, RuleSet, Signal
 from casreplay.model.causes import CATEGORIES, UNDETERMINED, Candidate, CauseEvidence, Remedy, RootCause
 
@@ -30,6 +32,8 @@ MIN_MARGIN = 0.2
 FULL_SCORE = 6.0
 """A score from which more evidence adds no confidence."""
 MAX_EVIDENCE = 40
+CONTEXT_LINES = 2000
+"""Last new lines of a log in which network words are looked for."""
 
 _LOCAL = re.compile(r"\b(?:localhost|127\.0\.0\.1|::1|0\.0\.0\.0)\b")
 
@@ -54,7 +58,7 @@ def classify(case: Case, rules: RuleSet) -> RootCause:
     that are read; lines with the same mask are judged once.
     """
     views = [read_log(log, rules) for log in sorted(case.logs, key=lambda log: log.path)]
-    mentions = _mentions(views)
+    mentions = _mentions(views, case)
     log_paths = frozenset(log.path for log in case.logs)
     changes = read_changes(case, mentions, log_paths=log_paths)
     scene = Scene(changes, mentions, _server_categories(views))
@@ -73,11 +77,13 @@ def classify(case: Case, rules: RuleSet) -> RootCause:
     return _verdict(scores, weighted, rules)
 
 
-def _mentions(views: Sequence[LogView]) -> Mentions:
-    text = "\n".join(view.text for view in views).lower()
-    traces = "\n".join(block.text for view in views for block in view.blocks[-3:]).lower()
+def _mentions(views: Sequence[LogView], case: Case) -> Mentions:
+    text = "\n".join(view.text for view in views)
+    traces = "\n".join(block.text for view in views for block in view.blocks[-3:])
     frames = tuple(path for view in views for block in view.blocks[-3:] for path, _ in block.frames)
-    return Mentions((text + "\n" + _without_frames(traces))[-400_000:], frames)
+    context = "\n".join(line.text for view in views for line in view.log.lines[-CONTEXT_LINES:]) + traces
+    named = (text + "\n" + _without_frames(traces))[-400_000:]
+    return mentions_of(named, frames, context, case.read_after)
 
 
 def _without_frames(text: str) -> str:
@@ -139,6 +145,8 @@ def _piece(hit: Hit, scene: Scene) -> _Piece:
 def _flipped(signal: Signal, text: str, scene: Scene) -> tuple[str, float, str]:
     """Category (``""`` for carriers), weight and effect of a signal in this scene."""
     result = flip(signal, text, scene)
+    if result is not None and result.category == CARRIER:
+        return "", 0.0, f"suppressed: {result.reason}"
     if result is not None and result.category != signal.category:
         return (
             result.category,

@@ -66,21 +66,13 @@ def symptom_of(before: bytes | None, after: bytes) -> Symptom | None:
         before: earlier content (its first ``MAX_BYTES``); ``None`` for a file that was added.
         after: later content (its first ``MAX_BYTES``).
     """
-    if before is None:
-        return _added(after)
-    if before == after:
+    if before is None or before == after:
         return None
     for rule in (_emptied, _bytes_damaged, _magic_damaged, _structure):
         symptom = rule(before, after)
         if symptom is not None:
             return symptom
     return _plain(before, after)
-
-
-def _added(after: bytes) -> Symptom | None:
-    if b"\0" in after and not _binary(after.replace(b"\0", b"")):
-        return Symptom("damaged", "nul_bytes", "new file holds NUL bytes among text")
-    return None
 
 
 def _emptied(before: bytes, after: bytes) -> Symptom | None:

@@ -13,8 +13,9 @@ import re
 from collections.abc import Callable
 from dataclasses import dataclass
 
-from casreplay.forensics.rootcause_changes import ChangeSet, Mentions, damaged
-from casreplay.forensics.signals import Signal
+from casreplay.forensics.rootcause_changes import ChangeSet, damaged
+from casreplay.forensics.rootcause_mentions import Mentions
+from casreplay.forensics.signals import CARRIER, Signal
 
 __all__ = ["FLIPS", "Flip", "Scene", "flip"]
 
@@ -154,7 +155,7 @@ def _url_unchanged(signal: Signal, line: str, scene: Scene) -> Flip | None:
 
 def _local_server(_signal: Signal, line: str, scene: Scene) -> Flip | None:
     if scene.server_categories and (_LOCAL.search(line) or _LOCAL.search(scene.mentions.text)):
-        return Flip(scene.server_categories[0], 0.7, "the local server's own log holds the failure")
+        return Flip(CARRIER, 0.0, "the local server's own log holds the failure")
     return None
 
 
@@ -165,8 +166,8 @@ def _quota(_signal: Signal, line: str, _scene: Scene) -> Flip | None:
 
 
 def _hang(_signal: Signal, line: str, scene: Scene) -> Flip | None:
-    if _NETWORK.search(line) or _NETWORK.search(scene.mentions.text):
-        return None
+    if scene.mentions.network or _NETWORK.search(line) or _NETWORK.search(scene.mentions.text):
+        return Flip("external_failure", 2.0, "the failing code waits for a network")
     changes = scene.changes
     if not changes.known:
         return None
@@ -257,15 +258,14 @@ def _generic(signal: Signal, _line: str, scene: Scene) -> Flip | None:
         return None
     best, pull = _strongest(scene)
     code = scene.changes.pull("logic_error")
-    if code:
+    if code >= 0.75:
         if pull >= code + 1:
             return Flip(best, 1.0, "what changed beside the code is nearer to the failure")
         return None
     if pull >= 1:
         return Flip(best, 1.25 if signal.weight >= 2 else 1.5, "no code changed, " + _REASONS[best])
-    if scene.changes.effects:
-        return Flip(signal.category, 0.75, "no code changed")
-    return Flip(signal.category, 0.5, "nothing in the workspace changed")
+    where = "what a remote side sends did" if scene.mentions.network else "what it works with outside did"
+    return Flip("drift", 1.75 if signal.weight < 2 else 1.0, f"no code, data or setting changed: {where}")
 
 
 _REASONS = {
@@ -328,6 +328,11 @@ def _damaged(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
     return None
 
 
+def _damaged_only(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    hurt = [effect for effect in damaged(scene.changes.effects) if effect.weight >= 2]
+    return Flip("data_corruption", 1.2, "a file was damaged in this interval") if hurt else None
+
+
 def _parse(signal: Signal, line: str, scene: Scene) -> Flip | None:
     """Something does not parse: which file, and what happened to it?"""
     changes = scene.changes
@@ -355,7 +360,7 @@ def _http_body(_signal: Signal, line: str, scene: Scene) -> Flip | None:
         return Flip("data_corruption", 1.0, "a file was damaged in this interval")
     if scene.changes.pull("data_corruption") >= 1.5:
         return None
-    if _NETWORK.search(line) or _NETWORK.search(scene.mentions.text):
+    if scene.mentions.network or _NETWORK.search(line):
         return Flip("external_failure", 1.0, "it was read from a network and no file was damaged")
     return None
 
@@ -429,6 +434,7 @@ FLIPS: dict[str, _Rule] = {
     "config_key": _config_key,
     "config_value": _config_value,
     "damaged": _damaged,
+    "damaged_only": _damaged_only,
     "data_changed": _data_changed,
     "dependency": _dependency,
     "encoding_config": _encoding_config,

@@ -1,0 +1,247 @@
+"""From two states to one document: changes, findings, timeline, decisions, root cause, loss.
+
+Owns the order of the steps and the document's shape (``docs/json.md``, "analyze"). Every
+judgement is made by the module it belongs to. The document holds plain JSON values, every
+text redacted, so that an incident can keep it and a report be made from it much later.
+
+A document is remembered in the store's cache under everything it depends on: both trees,
+the configuration, the extra logs, the rules. Asking again costs a read.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, fields
+from typing import Any
+
+from casreplay.codec.hashing import blob_id
+from casreplay.forensics.analysis_history import History, histories
+from casreplay.forensics.analysis_parts import (
+    change_row,
+    changed_decisions,
+    config_key_changes,
+    redacted_cause,
+    timeline_of,
+)
+from casreplay.forensics.analysis_scene import Scene, open_scene
+from casreplay.forensics.classify import classify
+from casreplay.forensics.loss import find_losses
+from casreplay.forensics.newlines import new_lines
+from casreplay.forensics.redaction import Redactor
+from casreplay.forensics.roles import Roles
+from casreplay.forensics.rootcause_case import Case, CaseLog
+from casreplay.forensics.signals import load_rules
+from casreplay.forensics.triggers.check import check
+from casreplay.forensics.triggers.history import blob_secrets
+from casreplay.forensics.triggers.log import log_changes
+from casreplay.forensics.triggers.pair import Examined
+from casreplay.history.repository import Repository
+from casreplay.model.ids import BlobId, ObjectId
+from casreplay.model.monitor import SILENT, Monitor
+from casreplay.model.objects import Coverage, Snapshot
+from casreplay.model.paths import display
+
+__all__ = ["AnalyzeOptions", "ExtraLog", "analyze", "with_incident"]
+
+VERSION = 1
+MAX_TIMELINE = 2000
+MAX_CHANGES = 5000
+
+
+@dataclass(frozen=True, slots=True)
+class ExtraLog:
+    """A log from outside the workspace, for instance of the failing command."""
+
+    name: str
+    data: bytes
+
+
+@dataclass(frozen=True, slots=True)
+class AnalyzeOptions:
+    """What is known beside the two states.
+
+    Attributes:
+        logs: further logs.
+        exit_code: of the failing command; ``None`` when unknown.
+        engine: overrides ``SECRETS_ENGINE``.
+        use_changes: whether the change set counts as evidence (``False`` only to measure what it adds).
+    """
+
+    logs: Sequence[ExtraLog] = ()
+    exit_code: int | None = None
+    engine: str | None = None
+    use_changes: bool = True
+
+
+def analyze(
+    repository: Repository,
+    good: Snapshot,
+    bad: Snapshot | None,
+    options: AnalyzeOptions | None = None,
+    *,
+    monitor: Monitor = SILENT,
+) -> dict[str, Any]:
+    """The analysis of ``good`` against ``bad`` (``None``: the folder as it is now).
+
+    Returns:
+        JSON values: ``incident`` (always ``None`` here), ``root_cause``, ``confidence``,
+        ``candidates``, ``sub_cause``, ``evidence``, ``remediation``, ``loss``, ``changes``,
+        ``triggers``, ``coverage``, ``good``, ``bad``, ``timeline``, ``decisions``.
+
+    Cost: linear in the changed bytes; the second time one read from the cache.
+    """
+    wanted = options or AnalyzeOptions()
+    with open_scene(repository, good, bad, monitor) as scene:
+        key = _key(scene, wanted)
+        kept = repository.store.read_cache(f"analysis-{key[:32]}")
+        document = _remembered(kept, key)
+        if document is None:
+            document = _Analysis(scene, wanted, monitor).document()
+            text = json.dumps({"key": key, "document": document}, separators=(",", ":")).encode()
+            repository.store.write_cache(f"analysis-{key[:32]}", [text])
+        return document
+
+
+def _remembered(kept: bytes | None, key: str) -> dict[str, Any] | None:
+    if kept is None:
+        return None
+    try:
+        found = json.loads(kept)
+        document: dict[str, Any] | None = found["document"] if found["key"] == key else None
+    except (ValueError, KeyError, TypeError):
+        return None
+    return document
+
+
+def _key(scene: Scene, options: AnalyzeOptions) -> str:
+    """Everything the document depends on, as one digest."""
+    config = scene.repository.config
+    rules = load_rules(config.root_cause_categories)
+    parts = [
+        str(VERSION),
+        scene.before.id.hex() if scene.before else "",
+        scene.after.id.hex() if scene.after else scene.root.hex(),
+        repr(config),
+        rules.digest,
+        str(options.exit_code),
+        str(options.use_changes),
+        *(f"{log.name} {blob_id(log.data).hex()}" for log in options.logs),
+    ]
+    return blob_id("\0".join(parts).encode("utf-8", "surrogateescape")).hex()
+
+
+class _Analysis:
+    """One run over one scene."""
+
+    def __init__(self, scene: Scene, options: AnalyzeOptions, monitor: Monitor) -> None:
+        self.scene = scene
+        self.options = options
+        self.monitor = monitor
+        self.config = scene.repository.config
+        self.roles = Roles(self.config)
+        self.examined = Examined()
+
+    def document(self) -> dict[str, Any]:
+        """All steps, in order."""
+        scene, pair = self.scene, self.scene.pair
+        history = histories(scene.repository, scene.before, scene.after)
+        with blob_secrets(scene.repository, objects=scene.objects, engine=self.options.engine) as secrets:
+            redactor = Redactor(secrets.scanner)
+            result = check(pair, self.config, secrets, monitor=self.monitor)
+            self.monitor.stage("reading logs")
+            logs = list(log_changes(pair, self.roles, self.examined))
+            decisions, problems = changed_decisions(scene, self.roles, logs, redactor, history)
+            self.monitor.stage("weighing evidence")
+            cause = redacted_cause(
+                classify(self._case(logs), load_rules(self.config.root_cause_categories)), redactor
+            )
+            losses = self._losses(history)
+            timeline = timeline_of(scene, history, logs, (result.findings, decisions), redactor)
+        coverage = {
+            **result.coverage,
+            "notes": [*_notes(result.coverage), *problems, *_truncated(len(timeline), len(pair.changes))],
+            "before": _counts(scene.before.coverage) if scene.before else None,
+            "after": _counts(scene.coverage),
+        }
+        return {
+            "incident": None,
+            **cause,
+            "loss": losses,
+            "changes": [change_row(change) for change in pair.changes[:MAX_CHANGES]],
+            "triggers": [finding.to_dict() for finding in result.findings],
+            "coverage": coverage,
+            "good": _snapshot_row(scene.before),
+            "bad": _snapshot_row(scene.after),
+            "exit_code": self.options.exit_code,
+            "timeline": [event.to_dict() for event in timeline[:MAX_TIMELINE]],
+            "decisions": [one.to_dict() for one in decisions],
+        }
+
+    def _case(self, logs: Sequence[Any]) -> Case:
+        scene = self.scene
+        after = scene.after.id.hex() if scene.after else None
+        found = [
+            CaseLog(
+                log.change.path, log.new.lines, after, log.change.after.blob_id if log.change.after else None
+            )
+            for log in logs
+        ]
+        found += [
+            CaseLog(log.name.encode("utf-8", "surrogateescape"), new_lines(None, log.data).lines)
+            for log in self.options.logs
+        ]
+        use = self.options.use_changes
+        return Case(
+            logs=found,
+            changes=scene.pair.changes if use else None,
+            key_changes=config_key_changes(scene, self.roles) if use else (),
+            exit_code=self.options.exit_code,
+            read_before=lambda path: scene.read(path, later=False),
+            read_after=lambda path: scene.read(path, later=True),
+            snapshot_before=scene.before.id.hex() if scene.before else None,
+            snapshot_after=after,
+        )
+
+    def _losses(self, history: History) -> dict[str, object]:
+        store = self.scene.repository.objects
+
+        def has(blob: BlobId) -> bool:
+            return store.has(ObjectId(blob))
+
+        ledger = find_losses(self.scene.pair.changes, self.scene.objects.get, has, history.place)
+        return ledger.to_dict()
+
+
+def _notes(coverage: Mapping[str, Any]) -> list[str]:
+    return list(coverage.get("notes") or ())
+
+
+def _truncated(events: int, changes: int) -> list[str]:
+    notes = []
+    if events > MAX_TIMELINE:
+        notes.append(f"The timeline shows {MAX_TIMELINE:,} of {events:,} events")
+    if changes > MAX_CHANGES:
+        notes.append(f"The list of changes shows {MAX_CHANGES:,} of {changes:,}")
+    return notes
+
+
+def _counts(coverage: Coverage) -> dict[str, object]:
+    counts: dict[str, object] = {item.name: getattr(coverage, item.name) for item in fields(coverage)}
+    return {**counts, "complete": coverage.is_complete}
+
+
+def _snapshot_row(snapshot: Snapshot | None) -> dict[str, object] | None:
+    if snapshot is None:
+        return None
+    return {
+        "id": snapshot.id.hex(),
+        "sequence": snapshot.sequence,
+        "label": display(snapshot.label.encode("utf-8", "surrogateescape")),
+        "time_ns": snapshot.time_ns,
+    }
+
+
+def with_incident(document: dict[str, Any], incident: str | None) -> dict[str, Any]:
+    """The same document naming the incident it was recorded as."""
+    return {**document, "incident": incident}
