@@ -206,15 +206,14 @@ class IgnoreRules:
 
     def ignores(self, path: bytes, *, is_folder: bool) -> bool:
         """Whether ``path`` or a folder above it is left out. For single questions, not for walks."""
-        names = path.split(b"/")
-        rules = self.for_folder(b"")
-        for depth, name in enumerate(names):
-            last = depth == len(names) - 1
-            if rules.ignores(name, is_folder or not last):
+        *folders, last = path.split(b"/")
+        rules, above = self.for_folder(b""), b""
+        for name in folders:
+            if rules.ignores(name, True):
                 return True
-            if not last:
-                rules = self.for_folder(b"/".join(names[: depth + 1]))
-        return False
+            above = above + b"/" + name if above else name
+            rules = rules.enter(name) if self._read is None else self.for_folder(above)
+        return rules.ignores(last, is_folder)
 
     def _texts(self, path: bytes) -> dict[bytes, bytes]:
         if self._read is None:
