@@ -22,6 +22,7 @@ from casreplay.codec.records import (
     MAX_DEPTH,
     MAX_GROUP_MEMBERS,
     RecordHeader,
+    RecordType,
     encode_chunk_list,
     encode_record,
 )
@@ -107,7 +108,7 @@ class SegmentWriter:
         """See ``ObjectWriter``."""
         if not self._wanted(blob):
             return False
-        if len(raw) > CHUNKED_ABOVE:
+        if len(raw) > CHUNKED_ABOVE or self._follows_chunked(base, len(raw)):
             self._put_chunks((raw,), base, blob)
         else:
             self._put_small(ObjectKind.BLOB, blob, raw, base)
@@ -221,6 +222,15 @@ class SegmentWriter:
         if not self._rewriting and self._host.entry_of(object_id) is not None:
             return False
         return self._claim is None or self._claim(object_id)
+
+    def _follows_chunked(self, base: bytes | None, length: int) -> bool:
+        """Whether a blob that shrank below the limit still shares chunks with its earlier version."""
+        if base is None or length <= chunking.MIN_CHUNK:
+            return False
+        if base in self._own:
+            return self._own[base] >= 0 and self._own_entry(base).type == RecordType.CHUNKED
+        entry = self._host.entry_of(base)
+        return entry is not None and entry.type == RecordType.CHUNKED
 
     def _put_small(self, kind: ObjectKind, object_id: bytes, raw: bytes, base: bytes | None) -> None:
         if base is not None and len(raw) >= _MIN_DELTA_BYTES:
