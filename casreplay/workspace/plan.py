@@ -20,6 +20,8 @@ from casreplay.workspace.steps import Entry, FileWork, FolderWork, Plan, Removal
 
 __all__ = ["PlanOptions", "plan", "plan_changes"]
 
+MAX_NOTES = 20
+"""Names that are only noted are named up to here, then counted."""
 _REGULAR = (EntryKind.FILE, EntryKind.EXECUTABLE)
 _FOLDER, _LINK = EntryKind.FOLDER, EntryKind.SYMLINK
 
@@ -91,6 +93,7 @@ class _Planner:
         self._blocked: set[bytes] = set()
         self._seen: set[bytes] = set()
         self._unchanged = 0
+        self._unportable = 0
         self.parents_known = True
 
     def run(self, target: Iterable[Entry]) -> Plan:
@@ -133,7 +136,9 @@ class _Planner:
         if reason and self._options.windows:
             return "not-portable", reason
         if reason:
-            self._note("not-portable-elsewhere", path, f"{display(path)} is written, but {reason}")
+            self._unportable += 1
+            if self._unportable <= MAX_NOTES:
+                self._note("not-portable-elsewhere", path, f"{display(path)} is written, but {reason}")
         return None
 
     def _refuse(self, path: bytes, entry: TreeEntry, code: str, reason: str) -> None:
@@ -217,6 +222,11 @@ class _Planner:
             self._work(folder)
 
     def _finish(self) -> Plan:
+        if self._unportable > MAX_NOTES:
+            more = self._unportable - MAX_NOTES
+            self._note(
+                "not-portable-elsewhere", b"", f"{more} more names are written that Windows cannot hold"
+            )
         for path, entry in self._current.items():
             if not _is_below(path, self._opaque):
                 self._removed[path] = entry

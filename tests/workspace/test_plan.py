@@ -129,6 +129,13 @@ def test_windows_names_are_refused_there_and_reported_elsewhere(name):
     assert written(elsewhere) == [name]
 
 
+def test_many_names_for_one_system_only_are_counted_after_the_first():
+    steps = plan([], [raw(b"a:%d" % i) for i in range(1000)], PlanOptions(windows=False))
+    assert len(steps.problems) == 21
+    assert steps.problems[-1].message == "980 more names are written that Windows cannot hold"
+    assert steps.created == 1000
+
+
 def test_depth_is_bounded():
     paths = [b"/".join([b"d"] * depth) for depth in range(1, 1100)]
     steps = plan([], [raw(path, FOLDER) for path in paths])
