@@ -125,23 +125,17 @@ def _rename_mail(files: Files, at_s: int) -> None:
 
 def _tidy_up(files: Files, at_s: int) -> None:
     """The bad change: five files, and one line in one of them breaks the totals."""
-    settings = files["config/settings.json"]
-    settings = settings.replace('"timeout_s": 30', '"timeout_ms": 30000').replace(
-        '"retries": 3', '"retries": 5'
-    )
+    settings = files["config/settings.json"].replace('"retries": 3', '"retries": 5')
     files["config/settings.json"] = settings.replace('"tax_rate": 0.19', '"tax_rate": 19')
     files["src/billing/sending.py"] = files["src/billing/sending.py"].replace(
-        'mail["timeout_s"]', 'mail["timeout_ms"] / 1000'
+        "Hand one invoice to the mail server;", "Hand one invoice over;"
     )
     files["src/billing/report.py"] += (
         '\n\ndef heading(number):\n    """A report\'s first line."""\n    return f"# Report {number:02d}"\n'
     )
-    files["README.md"] += "\nSettings: times are in milliseconds, rates in percent.\n"
+    files["README.md"] += "\nSettings: times are in seconds, rates in percent.\n"
     _decide(
-        files,
-        at_s,
-        "Use one unit for each kind of setting",
-        "seconds and milliseconds were mixed in the settings",
+        files, at_s, "State rates in percent", "the report shows percent, and people confuse 0.19 with 19"
     )
 
 

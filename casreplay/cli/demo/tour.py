@@ -45,14 +45,19 @@ TOUR: tuple[Step, ...] = (
         ("casreplay diff checked @ --summary", "casreplay diff checked @"),
     ),
     Step(
-        "Too much to read: look at one file's history instead",
-        "Only snapshots that changed the settings:",
+        "Too much to read: let bisect find the change",
+        "It runs the check on snapshots in between, in folders of its own, then shrinks the change.",
+        ('casreplay bisect checked @ --confirm 1 --run "python tools/check.py"',),
+    ),
+    Step(
+        "One line: the tax rate went from 0.19 to 19",
+        "The same, read by hand: which snapshots changed the settings, and how.",
         ("casreplay log --oneline config/settings.json", "casreplay diff checked @ --patch -- config"),
     ),
     Step(
-        "There it is: the tax rate went from 0.19 to 19",
-        "Bring back the settings, and the code that was changed with them. A safety snapshot is taken first.",
-        ("casreplay restore checked config src", "python tools/check.py"),
+        "Bring the settings back",
+        "The last lines printed say how to take that back.",
+        ("casreplay restore checked config/settings.json", "python tools/check.py"),
     ),
     Step(
         "The agent also deleted the archive",
@@ -73,11 +78,13 @@ def walk_through(
     steps: Sequence[Step], out: Output, run_casreplay: Runner, workspace: bytes, environ: Mapping[str, str]
 ) -> None:
     """Show every step: heading, text, each command line and what it prints."""
+    python = _python(environ)
     for number, step in enumerate(steps, 1):
         out.line()
         out.line(out.style(f"{number}. {step.title}", "bold"))
         out.line(f"   {step.text}")
-        for line in step.lines:
+        for written in step.lines:
+            line = written.replace("python ", python)
             out.line()
             out.line(out.style(f"$ {line}", "bold", "cyan"))
             words = shlex.split(line)
@@ -85,6 +92,13 @@ def walk_through(
                 run_casreplay(words[1:])
             else:
                 out.raw([_program_output(words, workspace, environ)])
+
+
+def _python(environ: Mapping[str, str]) -> str:
+    """What to type for Python here: its name where that is found, else where this one is."""
+    from shutil import which  # noqa: PLC0415 - the demo alone starts a program
+
+    return "python " if which("python", path=environ.get("PATH", "")) else shlex.quote(sys.executable) + " "
 
 
 def _program_output(words: Sequence[str], workspace: bytes, environ: Mapping[str, str]) -> bytes:
