@@ -7,6 +7,7 @@ fault, harmless edits are made (notes, comments, an unrelated new function), as 
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import re
@@ -112,8 +113,11 @@ class Service:
 
         self.server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
         self.server.daemon_threads = True
+        self.server.handle_error = lambda *_args: None  # clients that hang up are part of the play
         self.port = self.server.server_address[1]
-        threading.Thread(target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True).start()
+        threading.Thread(
+            target=self.server.serve_forever, kwargs={"poll_interval": 0.02}, daemon=True
+        ).start()
 
     def answer(self, handler) -> None:
         if self.mood == "reset":
@@ -125,13 +129,17 @@ class Service:
             time.sleep(4)
         if isinstance(self.mood, tuple):
             status, body = self.mood
-            self.send(handler, status, "application/json" if body.startswith("{") else "text/html", body.encode())
+            self.send(
+                handler, status, "application/json" if body.startswith("{") else "text/html", body.encode()
+            )
             return
         if self.mood == "garbage":
-            self.send(handler, 200, "text/html", b"<!DOCTYPE html><html><body>Sign in to the network</body></html>")
+            self.send(
+                handler, 200, "text/html", b"<!DOCTYPE html><html><body>Sign in to the network</body></html>"
+            )
             return
         if self.mood == "short":
-            status, kind, body = self.routes[handler.path.partition("?")[0]]()
+            status, _, body = self.routes[handler.path.partition("?")[0]]()
             handler.send_response(status)
             handler.send_header("Content-Length", str(len(body) + 500))
             handler.end_headers()
@@ -157,10 +165,8 @@ class Service:
         self.server.server_close()
 
     def close(self) -> None:
-        try:
+        with contextlib.suppress(OSError):
             self.down()
-        except OSError:
-            pass
 
 
 def routes_json(**routes) -> dict[str, Callable[[], tuple[int, str, bytes]]]:
@@ -184,7 +190,8 @@ def _run(program: Program, world: World) -> int:
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
-        preexec_fn=limit,
+        # Only setrlimit runs between fork and exec; the service's threads hold no lock it needs.
+        preexec_fn=limit,  # noqa: PLW1509
     )
     try:
         output, _ = process.communicate(timeout=TIME_LIMIT)
@@ -217,11 +224,19 @@ def _state(root: Path) -> State:
             kind = (
                 EntryKind.SYMLINK
                 if stat.S_ISLNK(info.st_mode)
-                else EntryKind.EXECUTABLE if info.st_mode & 0o111 else EntryKind.FILE
+                else EntryKind.EXECUTABLE
+                if info.st_mode & 0o111
+                else EntryKind.FILE
             )
             content[key] = data
             entries[key] = TreeEntry(
-                name.encode(), kind, EntryState.COMPLETE, info.st_mode & 0o7777, len(data), info.st_mtime_ns, blob_id(data)
+                name.encode(),
+                kind,
+                EntryState.COMPLETE,
+                info.st_mode & 0o7777,
+                len(data),
+                info.st_mtime_ns,
+                blob_id(data),
             )
     return State(content, entries)
 
@@ -285,7 +300,11 @@ def _key_changes(changes: list[Change], before: State, after: State) -> list[Key
     keys = []
     for change in changes:
         name = change.path.decode()
-        if not CONFIG.search(name) or change.kind is not ChangeKind.MODIFIED or name.startswith(("data/", "out/")):
+        if (
+            not CONFIG.search(name)
+            or change.kind is not ChangeKind.MODIFIED
+            or name.startswith(("data/", "out/"))
+        ):
             continue
         old, new = _flat(before.content[change.path], name), _flat(after.content[change.path], name)
         if old is None or new is None:
@@ -305,7 +324,9 @@ def _noise(world: World, name: str) -> None:
     seed = zlib.crc32(name.encode())
     world.write("NOTES.md", f"# Notes\n\n- run {seed % 97}\n- looked at the output, seems fine\n")
     sources = sorted(
-        path for path in world.root.rglob("*") if path.suffix in {".py", ".js", ".sh"} and "node_modules" not in path.parts
+        path
+        for path in world.root.rglob("*")
+        if path.suffix in {".py", ".js", ".sh"} and "node_modules" not in path.parts
     )
     if seed % 2 and sources:
         path = sources[seed % len(sources)]

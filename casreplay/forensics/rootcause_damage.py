@@ -111,6 +111,8 @@ def _magic_damaged(before: bytes, after: bytes) -> Symptom | None:
 
 
 def _structure(before: bytes, after: bytes) -> Symptom | None:
+    if max(len(before), len(after)) >= MAX_BYTES:
+        return None  # only a part was read: whether the whole parses is unknown
     if before.startswith(b"SQLite format 3\0"):
         return _cut(before, after) or _database(before, after)
     if _binary(before):

@@ -51,8 +51,8 @@ def case(log=b"", changes=None, *, keys=(), exit_code=None):
         changes=None if changes is None else made,
         key_changes=keys,
         exit_code=exit_code,
-        read_before=lambda path: sides[path][0],
-        read_after=lambda path: sides[path][1],
+        read_before=lambda path: sides.get(path, (None, None))[0],
+        read_after=lambda path: sides.get(path, (None, None))[1],
         snapshot_before="4" * 64,
         snapshot_after="5" * 64,
     )

@@ -9,7 +9,7 @@ import zipfile
 
 import pytest
 
-from casreplay.forensics.rootcause_damage import config_problem, symptom_of
+from casreplay.forensics.rootcause_damage import MAX_BYTES, config_problem, symptom_of
 from casreplay.forensics.rootcause_roles import role_of
 
 TABLE = b"id,price,name\n1,2.5,a\n2,3.5,b\n3,4.5,c\n4,5,d\n"
@@ -85,6 +85,13 @@ def test_a_torn_database_is_damaged(tmp_path):
 def test_equal_and_added_files_are_no_damage():
     assert symptom_of(TABLE, TABLE) is None
     assert symptom_of(None, TABLE) is None
+
+
+def test_a_file_that_was_read_in_part_is_not_called_broken():
+    big = b"[" + b"1," * MAX_BYTES
+    symptom = symptom_of(b"[1, 2, 3]", big[:MAX_BYTES])
+    assert symptom is not None
+    assert symptom.kind == "values"
 
 
 @pytest.mark.parametrize(
