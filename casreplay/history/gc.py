@@ -34,7 +34,7 @@ from casreplay.store.files import join
 from casreplay.store.segments import HEADER, StoredRecord
 from casreplay.store.writer import SegmentWriter
 
-__all__ = ["GcPlan", "GcResult", "GcRules", "SegmentUse", "collect", "measure", "plan"]
+__all__ = ["GcPlan", "GcResult", "GcRules", "SegmentUse", "collect", "measure", "plan", "positions"]
 
 CACHES = ("stat",)
 """Caches that take an object for present because it was: gone before anything is deleted."""
@@ -206,7 +206,7 @@ def _live_places(
     return live
 
 
-def _positions(record: StoredRecord, live: set[int]) -> list[int]:
+def positions(record: StoredRecord, live: set[int]) -> list[int]:
     """Which members of a record are needed."""
     first = record.offset * _POSITIONS
     return [i for i in range(len(record.header.lengths)) if first + i in live]
@@ -220,7 +220,7 @@ def _needed_bytes(store: DiskStore, number: int, length: int, live: set[int]) ->
 
 def _live_bytes(record: StoredRecord, live: set[int]) -> int:
     header = record.header
-    needed = _positions(record, live)
+    needed = positions(record, live)
     if len(needed) == len(header.lengths):
         return header.total_bytes
     if not needed:
@@ -281,7 +281,7 @@ def _copy_live(store: DiskStore, writer: SegmentWriter, number: int, live: set[i
     """Copy the needed records of one segment; of groups the needed members, in a new frame."""
     for record in store.segments.scan(number, 0, store.catalog.lengths()[number]):
         header = record.header
-        needed = _positions(record, live)
+        needed = positions(record, live)
         if len(needed) == len(header.lengths):
             _, body = store.segments.record(number, record.offset, header.total_bytes)
             writer.copy_record(header, body)

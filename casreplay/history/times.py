@@ -10,7 +10,7 @@ from datetime import UTC, date, datetime, time, timedelta, tzinfo
 
 from casreplay.errors import UsageError
 
-__all__ = ["format_time", "local_time", "parse_duration", "parse_time"]
+__all__ = ["format_time", "local_time", "parse_duration", "parse_time", "utc_text"]
 
 SECOND_NS = 1_000_000_000
 DAY_NS = 86_400 * SECOND_NS
@@ -119,3 +119,8 @@ def _ns(moment: datetime, zone: tzinfo | None) -> int:
 def format_time(at_ns: int, zone: tzinfo | None) -> str:
     """``2026-11-20 10:00:05`` in ``zone`` (``None``: the system's own)."""
     return local_time(at_ns, zone).isoformat(" ", "seconds")[:19]
+
+
+def utc_text(at_ns: int) -> str:
+    """``2026-11-20 10:00:05 UTC``."""
+    return format_time(at_ns, UTC) + " UTC"

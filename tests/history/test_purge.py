@@ -1,0 +1,204 @@
+from __future__ import annotations
+
+import pytest
+from support.disk_trees import commit_folder
+from support.snapshots import noise
+
+from casreplay.codec import hashing
+from casreplay.errors import (
+    AmbiguousNameError,
+    CorruptError,
+    LockedError,
+    MissingObjectError,
+    UnknownNameError,
+)
+from casreplay.history import purge as purging
+from casreplay.history.purge import blob_called, blobs_at, plan_purge, purge, purge_reasons
+from casreplay.history.verify import fsck
+from casreplay.history.walk import walk
+from casreplay.store.disk import DiskStore
+
+SECRET = b"AKIA" + noise(40, 77).hex().encode() + b"\n"
+NOW = 1_790_000_000 * 10**9
+LARGE = noise(900_000, 5)
+
+
+@pytest.fixture
+def store(tmp_path):
+    made = DiskStore.create(str(tmp_path / "store"), wait_s=0.05)
+    yield made
+    made.close()
+
+
+def live(store):
+    return list(store.log.newest_first())
+
+
+def purged(store, path=None, blobs=None):
+    snapshots = live(store)
+    plan = plan_purge(store, snapshots, blobs or blobs_at(store, snapshots, path))
+    return plan, purge(store, plan, [s.root for s in snapshots], clock=lambda: NOW, reason="leaked key")
+
+
+def raw_bytes_anywhere(store):
+    """Every decoded record of every segment, and every raw file of the store."""
+    whole = []
+    for number in store.segments.numbers():
+        whole.append(store.files.read(store.segments.path(number)))
+        for record in store.segments.scan(number):
+            for i in range(0, len(record.header.ids), 32):
+                try:
+                    whole.append(store.get(record.header.ids[i : i + 32]))
+                except CorruptError:
+                    continue
+    whole += [
+        store.files.read(f"{store.folder}/cache/{name}")
+        for name in store.files.names(store.folder + "/cache")
+    ]
+    return b"".join(whole)
+
+
+def contents(store):
+    return {
+        (one.sequence, path): store.get(entry.blob_id)
+        for one in live(store)
+        for path, entry in walk(store, one.root)
+        if entry.blob_id and store.has(entry.blob_id)
+    }
+
+
+def test_a_secret_is_gone_from_the_whole_history_and_nothing_else_is(store):
+    base = b"line\n" * 400
+    commit_folder(store, {b"conf": {b".env": SECRET}, b"a": base})
+    commit_folder(store, {b"conf": {b".env": SECRET}, b"a": base + b"1", b"copy": SECRET})
+    commit_folder(store, {b"conf": {b".env": b"clean\n"}, b"a": base + b"2"})
+    before = contents(store)
+    store.write_cache("stat", [SECRET])
+    plan, result = purged(store, b"conf/.env", blobs={hashing.blob_id(SECRET)})
+    assert plan.paths == (b"conf/.env", b"copy")
+    assert [one.sequence for one in plan.snapshots] == [2, 1]
+    assert result.objects == 1
+    assert SECRET[:40] not in raw_bytes_anywhere(store)
+    assert contents(store) == {key: raw for key, raw in before.items() if raw != SECRET}
+    again = DiskStore.open(store.folder)
+    again.rebuild_index()
+    assert SECRET[:40] not in raw_bytes_anywhere(again)
+    assert contents(again) == contents(store)
+    again.close()
+
+
+def test_ids_and_the_chain_still_verify_and_the_store_says_why(store):
+    first = commit_folder(store, {b".env": SECRET})
+    commit_folder(store, {b".env": b""})
+    purged(store, b".env", blobs={hashing.blob_id(SECRET)})
+    report = fsck(store, data=True)
+    assert report.is_clean
+    assert [note.code for note in report.notes] == ["purged"]
+    assert store.log.get(first.id) == first
+    with pytest.raises(MissingObjectError, match="purged") as caught:
+        store.get(hashing.blob_id(SECRET))
+    assert caught.value.fields["purged"]
+    assert purge_reasons(store) == {hashing.blob_id(SECRET): "purged on 2026-09-21 14:13:20 UTC: leaked key"}
+
+
+def test_every_version_at_a_path_goes_and_what_was_a_delta_against_it_stays(store):
+    kept = noise(5000, 1)
+    for i in range(5):
+        head = store.log.head()
+        raw = kept + b"%d" % i
+        with store.writer() as writer:
+            # The kept file's versions are deltas against the doomed file's bytes.
+            doomed = kept[:4000] + b"doomed %d" % i
+            writer.put_blob(hashing.blob_id(doomed), doomed)
+            writer.sync()
+            writer.put_blob(hashing.blob_id(raw), raw, hashing.blob_id(doomed))
+            from support.list_log import snapshot
+            from support.snapshots import tree_of
+
+            root, content, raw_tree = tree_of(
+                {b"doomed": hashing.blob_id(doomed), b"kept": hashing.blob_id(raw)}
+            )
+            writer.put_tree(root, raw_tree, head.root if head else None)
+            made = snapshot(i + 1, root=root, tree=content, parent=head.id if head else None)
+            store.log.append(made, writer.sync(), head.id if head else None)
+    plan, _ = purged(store, b"doomed")
+    assert len(plan.blobs) == 5
+    assert contents(store) == {(i + 1, b"kept"): kept + b"%d" % i for i in range(5)}
+    assert b"doomed" not in raw_bytes_anywhere(store).replace(b"doomed\0kept", b"")
+    assert not [p for p in fsck(store, data=True).problems if p.code != "size"]
+
+
+def test_chunks_that_other_blobs_use_stay(store):
+    other = LARGE[:600_000] + b"other end" + noise(200_000, 6)
+    commit_folder(store, {b"large": LARGE, b"other": other})
+    plan, _ = purged(store, b"large")
+    assert plan.chunks
+    assert plan.shared_chunks
+    assert contents(store) == {(1, b"other"): other}
+    assert fsck(store, data=True).is_clean
+
+
+def test_a_chunk_that_is_a_file_of_its_own_stays(store):
+    commit_folder(store, {b"large": LARGE})
+    chunk = store.chunk_list(hashing.blob_id(LARGE))[0][0]
+    raw = store.get(chunk)
+    commit_folder(store, {b"large": LARGE, b"small": raw})
+    plan, _ = purged(store, b"large")
+    assert chunk not in plan.chunks
+    assert contents(store) == {(2, b"small"): raw}
+
+
+def test_a_folder_can_be_purged(store):
+    commit_folder(store, {b"d": {b"x": b"1", b"e": {b"y": b"2"}}, b"z": b"3"})
+    plan, _ = purged(store, b"d")
+    assert plan.paths == (b"d/e/y", b"d/x")
+    assert contents(store) == {(1, b"z"): b"3"}
+
+
+def test_a_purge_cut_short_behind_the_log_record_is_finished_by_the_next(store, monkeypatch):
+    commit_folder(store, {b".env": SECRET, b"a": b"1"})
+
+    def fail(*_, **__):
+        raise CorruptError("Cut short")
+
+    with monkeypatch.context() as patched:
+        patched.setattr(purging, "_copy", fail)
+        with pytest.raises(CorruptError, match="Cut short"):
+            purged(store, b".env")
+    assert contents(store) == {(1, b".env"): SECRET, (1, b"a"): b"1"}
+    purged(store, b".env")
+    assert contents(store) == {(1, b"a"): b"1"}
+
+
+def test_what_is_recorded_again_afterwards_can_be_read(store):
+    commit_folder(store, {b".env": SECRET})
+    purged(store, b".env")
+    commit_folder(store, {b".env": SECRET})
+    assert store.get(hashing.blob_id(SECRET)) == SECRET
+
+
+def test_while_somebody_writes_nothing_is_destroyed(store):
+    commit_folder(store, {b".env": SECRET})
+    other = DiskStore.open(store.folder, wait_s=0.05)
+    with other.writer(), pytest.raises(LockedError):
+        purged(store, b".env")
+    assert store.get(hashing.blob_id(SECRET)) == SECRET
+    assert store.log.tombstones() == frozenset()
+    other.close()
+
+
+def test_names_of_blobs_and_paths(store):
+    commit_folder(store, {b"a": b"1", b"b": b"2"})
+    one = hashing.blob_id(b"1")
+    assert blob_called(store, one.hex()[:8]) == one
+    for name in ("ffff" * 16, "xyz", "12"):
+        with pytest.raises(UnknownNameError):
+            blob_called(store, name)
+    with pytest.raises(UnknownNameError):
+        blobs_at(store, live(store), b"nothing")
+    with pytest.raises(UnknownNameError):
+        plan_purge(store, live(store), {hashing.blob_id(b"never seen")})
+    store.ids = lambda kind: iter([b"\xab\xcd" + bytes(30), b"\xab\xcd" + bytes([1] * 30)])
+    with pytest.raises(AmbiguousNameError) as caught:
+        blob_called(store, "abcd")
+    assert len(caught.value.fields["candidates"]) == 2
