@@ -180,6 +180,8 @@ class _Planner:
         if kind in _REGULAR or kind == _LINK:
             reason = f"its content was not recorded ({entry.state.name.lower().replace('_', ' ')})"
             self._note("no-content", path, f"{display(path)} is not restored: {reason}")
+        elif path in self._current and self._current[path].kind == kind:
+            self._unchanged += 1
         else:
             word = kind.name.lower().replace("_", " ")
             self._note("special", path, f"{display(path)} is not restored: it is a {word}")

@@ -150,9 +150,11 @@ def test_set_id_bits_are_reported():
 @pytest.mark.parametrize("kind", [EntryKind.FIFO, EntryKind.SOCKET, EntryKind.BLOCK_DEVICE])
 def test_special_files_are_reported_and_what_is_there_is_left(kind):
     special = (b"p", TreeEntry(b"p", kind, EntryState.COMPLETE, 0o644, 0, T0, NO_ID))
-    steps = plan([special], [special])
-    assert codes(steps) == ["special"]
-    assert steps.is_empty
+    assert codes(plan([], [special])) == ["special"]
+    there = plan([special], [special])
+    assert (codes(there), there.unchanged, there.is_empty) == ([], 1, True)
+    other = plan([raw(b"p")], [special])
+    assert (codes(other), other.is_empty) == (["special"], True)
 
 
 @pytest.mark.parametrize("state", [EntryState.UNREADABLE, EntryState.TOO_LARGE, EntryState.VANISHED])
