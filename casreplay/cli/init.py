@@ -56,9 +56,7 @@ def init(session: Session, *, no_config: bool, force: bool, as_json: bool) -> No
     session.out.confirm(f"{verb} for {_shown(location.workspace)}")
     session.out.confirm(f"  store:  {_shown(location.store)}")
     if config:
-        session.out.confirm(
-            f"  config: {_shown(config)} (every key with its default; delete what you do not need)"
-        )
+        session.out.confirm(f"  config: {_shown(config)} (a start; docs/config.md explains every key)")
     if existed and location.workspace != os.path.realpath(session.cwd):
         session.out.confirm("To record this folder on its own: casreplay init --store PATH")
     if not existed:
