@@ -27,6 +27,8 @@ CASES = [
     ("casreplay prune", "prune --keep-last 1 --keep-tag good --dry-run --json"),
     ("casreplay gc", "gc --dry-run --json"),
     ("casreplay gc", "gc --json"),
+    ("casreplay purge", "purge a.txt --dry-run --json"),
+    ("casreplay purge", "purge a.txt --json"),
     ("casreplay stats", "stats --json"),
     ("casreplay stats", "stats --objects --json"),
     ("casreplay config check", "config check --json"),

@@ -132,3 +132,43 @@ def test_snapshots_of_an_open_incident_stay(long_history):
         rows[4]["id"]: ["pinned"],
         rows[6]["id"]: ["pinned"],
     }
+
+
+SECRET = "hunter2-" + "0123456789abcdef" * 4
+
+
+def test_a_purged_secret_is_gone_from_everything_but_the_record(cli):
+    cli.write("keep.txt", "stays\n" * 50)
+    cli.write("conf/key.env", f"KEY={SECRET}\n")
+    cli("commit --tag leaked")
+    cli.write("conf/key.env", f"KEY={SECRET}\nMORE=1\n")
+    cli("commit -m more")
+    cli.remove("conf/key.env")
+    cli("commit -m removed")
+    plan = cli("purge conf/key.env --dry-run")
+    assert "2 contents" in plan.out
+    assert "conf/key.env" in plan.out
+    assert cli("cat leaked conf/key.env").out == f"KEY={SECRET}\n"
+    assert "Erased 2 objects" in cli("purge conf/key.env --reason 'leaked key'").out
+    assert cli("cat leaked conf/key.env", code=None).code in {1, 13}
+    assert cli("cat leaked keep.txt").out == "stays\n" * 50
+    assert len(cli("log --json").json) == 3
+    cli("fsck --data")
+    assert "note:" in cli("fsck").out
+    (store,) = (cli.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    held = b"".join(path.read_bytes() for path in store.rglob("*") if path.is_file())
+    assert SECRET.encode() not in held
+    assert "nothing left" in cli("purge conf/key.env", code=1).err
+
+
+def test_a_purge_by_id(history):
+    blob = history("show good:a.txt --json").json["blob"]
+    assert history(f"purge --blob {blob[:12]} --json").json["blobs"] == [blob]
+    history("cat two a.txt")
+    history(f"purge --blob {'0' * 12}", code=1)
+
+
+@pytest.mark.parametrize("line", ["purge", "purge a.txt --blob 1234", "purge no/such"])
+def test_what_cannot_be_purged_is_refused(history, line):
+    assert history(line, code=None).code in {1, 2}
+    history("fsck --data")
