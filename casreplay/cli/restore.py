@@ -167,8 +167,12 @@ def _print_done(session: Session, target: Snapshot, done: Restored, elapsed_ns: 
     if done.plan.is_empty and not done.problems:
         out.confirm(f"Everything is as in {short(target.id)} already")
         return
-    verdict = "checked" if not done.failures else f"{count(len(done.failures), 'path')} not restored"
-    out.confirm(f"Restored {short(target.id)}: {_numbers(done)}; {verdict} in {duration(elapsed_ns)}")
+    took = duration(elapsed_ns)
+    if done.failures:
+        did = f"{done.applied.files:,} written, {done.applied.removed:,} removed"
+        out.line(f"Restored {short(target.id)} but {count(len(done.failures), 'path')}: {did} in {took}")
+    else:
+        out.confirm(f"Restored {short(target.id)}: {_numbers(done)}; checked in {took}")
     if done.backup is not None:
         out.confirm(f"Safety snapshot: {short(done.backup.id)}. To take this back:")
         out.confirm(f"  {undo_line(session, done)}")
