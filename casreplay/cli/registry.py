@@ -47,6 +47,18 @@ COMMANDS: dict[str, Entry] = {
     "restore": Entry(_CLI + "restore", "restore", "Bring files back from a snapshot", "act"),
     "check": Entry(_CLI + "check", "check", "Errors, deletions, secrets: what is suspicious", "find out"),
     "secrets": Entry(_CLI + "check", "secrets", "Find secrets; no value is ever shown", "find out"),
+    "analyze": Entry(_CLI + "analyze", "analyze", "Why did it break? Records an incident", "find out"),
+    "timeline": Entry(_CLI + "analyze", "timeline", "What happened, in one order", "find out"),
+    "decisions": Entry(_CLI + "analyze", "decisions", "What was decided, and why", "find out"),
+    "loss": Entry(_CLI + "analyze", "loss", "What was destroyed, and how it comes back", "find out"),
+    "incident": Entry(_CLI + "incident", "incident", "Incidents and their life", "find out"),
+    "patterns": Entry(_CLI + "incident", "patterns", "What keeps coming back", "find out"),
+    "report": Entry(_CLI + "report", "report", "The report on an incident, or on all", "find out"),
+    "bisect": Entry(_CLI + "bisect", "bisect", "Find the snapshot that broke something", "find out"),
+    "import-git": Entry(_CLI + "gitbridge", "import_git", "Turn a git history into snapshots", "record"),
+    "export-git": Entry(
+        _CLI + "gitbridge", "export_git", "Write snapshots as a git fast-import stream", "keep"
+    ),
     "prune": Entry(_CLI + "retention", "prune", "Drop snapshots that no rule keeps", "keep"),
     "gc": Entry(_CLI + "retention", "gc", "Free the space of what no snapshot needs", "keep"),
     "purge": Entry(_CLI + "purge", "purge", "Erase a file's content from all history", "keep"),

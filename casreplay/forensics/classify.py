@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from casreplay.forensics.rootcause_case import Case, CaseLog
 from casreplay.forensics.rootcause_changes import ChangeSet, read_changes
@@ -62,12 +62,8 @@ def classify(case: Case, rules: RuleSet) -> RootCause:
     log_paths = frozenset(log.path for log in case.logs)
     changes = read_changes(case, mentions, log_paths=log_paths)
     scene = Scene(changes, mentions, _server_categories(views))
-    pieces = [
-        *_from_logs(views, scene),
-        *_from_exit(case, rules, scene),
-        *_from_changes(case, changes),
-    ]
-    pieces = _after_stop(pieces)
+    seen = [*_from_logs(views, scene), *_from_exit(case, rules, scene)]
+    pieces = _after_stop([*seen, *_only_called(_from_changes(case, changes), seen)])
     names = [*CATEGORIES, *(name for name in rules.categories if name not in CATEGORIES)]
     weighted = _capped(pieces)
     scores = dict.fromkeys(names, 0.0)
@@ -193,6 +189,20 @@ def _from_changes(case: Case, changes: ChangeSet) -> list[_Piece]:
         )
         pieces.append(_Piece("d", "resource_exhaustion", 1.0, "disk_full", grown, ""))
     return pieces
+
+
+def _only_called(changed: list[_Piece], seen: Sequence[_Piece]) -> list[_Piece]:
+    """Code that changed counts half where the failing tail names a network or a resource.
+
+    Code on the stack of such a failure only called what failed.
+    """
+    outside = {"external_failure", "resource_exhaustion"}
+    if not any(piece.group in {"a", "b"} and piece.category in outside and piece.weight >= 2 for piece in seen):
+        return changed
+    return [
+        replace(piece, weight=piece.weight * 0.5) if piece.category == "logic_error" else piece
+        for piece in changed
+    ]
 
 
 def _newest(effects: Sequence[ChangeEffect]) -> ChangeEffect | None:

@@ -161,6 +161,9 @@ def _specific(signals: Sequence[Signal]) -> list[Signal]:
     """Signals of one line: one a category, the strongest; generic ones only where nothing says more."""
     strong = [signal for signal in signals if not signal.is_generic]
     keep = strong if any(signal.weight >= 2 for signal in strong) else list(signals)
+    if any(signal.category == "resource_exhaustion" and signal.weight >= 3 for signal in keep):
+        # Waiting for a full pool or disk times out too: what ran out explains the timeout.
+        keep = [signal for signal in keep if signal.sub_cause != "timeout"]
     best: dict[str, Signal] = {}
     for signal in keep:
         known = best.get(signal.category)

@@ -63,13 +63,23 @@ def _find(data: bytes, start: int, kind: FileKind) -> Candidate | None:
     if key is None:
         return None
     how = "flag" if flag else match.lastgroup or ""
-    if how in ("prose", "sql") and key is not KeyClass.PASSWORD:
+    name = data[name_start : after.end() if after else start].lstrip(b"-$").lower()
+    if how in ("prose", "sql") and not name.endswith((b"password", b"passphrase", b"passwd")):
+        return None
+    if name == b"pass" and not _is_pass_a_name(match.group(), kind):
         return None
     if how == "comma" and not _is_argument(data, name_start):
         return None
     if how == "call" and b"." in match.group():
         return None
     return _value(data, match.end(), key, kind, how, name_start)
+
+
+def _is_pass_a_name(operator: bytes, kind: FileKind) -> bool:
+    """Whether ``pass`` alone is a setting: ``pass=x`` is, the ``PASS:`` of a test's result is not."""
+    if kind in (FileKind.SETTINGS, FileKind.YAML):
+        return True
+    return b"=" in operator or operator[4:5] in (b'"', b"'", b">")
 
 
 def _is_argument(data: bytes, name_start: int) -> bool:
@@ -94,7 +104,10 @@ def _value(  # noqa: PLR0913, PLR0917 - one call, all facts about one place
         return None
     if data[at : at + 1] in (b'"', b"'"):
         at += 1
-    return _judged(data, _unquoted(data, at, kind, how), key, kind, quoted=False)
+    span = _unquoted(data, at, kind, how)
+    if how == "prose" and not any(48 <= byte <= 57 for byte in data[span[0] : span[1]]):
+        return None
+    return _judged(data, span, key, kind, quoted=False)
 
 
 def _unquoted(data: bytes, at: int, kind: FileKind, how: str) -> tuple[int, int]:
@@ -111,7 +124,7 @@ def _unquoted(data: bytes, at: int, kind: FileKind, how: str) -> tuple[int, int]
         return at, at + len(value)
     cut = _NEXT_PAIR.search(value)
     value = value[: cut.start()] if cut else value
-    return at, at + len(value.rstrip(b".,;:)]}!?\\"))
+    return at, at + len(value.rstrip(b".,;:)]}\\"))
 
 
 def _judged(

@@ -26,7 +26,7 @@ _ALNUM = bytes(97 if chr(b).isascii() and chr(b).isalnum() else 32 for b in rang
 _RUN = re.compile(rb"[A-Za-z0-9+/_\-]{24,}={0,2}")
 _RUN_BEFORE = re.compile(rb"[A-Za-z0-9+/]{0,64}\Z")
 _TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xc2-\xf4\x80-\xbf]+\Z")
-_LETTERS = re.compile(rb"[A-Za-z]{3}")
+_LETTERS = re.compile(rb"[A-Za-z]{2}")
 _WIDE_LE = re.compile(rb"(?:[\t\n\r\x20-\xff]\x00){12,}")
 _WIDE_BE = re.compile(rb"(?:\x00[\t\n\r\x20-\xff]){12,}")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
@@ -186,8 +186,8 @@ _DECODERS: tuple[type[_Decoder], ...] = (_Percent, _Json)
 MARKERS = (
     Probe(
         "percent",
-        (b"%3D", b"%3d", b"%3A", b"%3a", b"%22", b"%2F%2F", b"%2f%2f"),
-        "%(?:3[DdAa]|22|2[Ff]%2[Ff])",
+        (b"%3D", b"%3d", b"%3A", b"%3a", b"%3E", b"%3e", b"%22", b"%2F%2F", b"%2f%2f"),
+        "%(?:3[DdAaEe]|22|2[Ff]%2[Ff])",
         0,
         _nothing,
     ),

@@ -38,9 +38,11 @@ _UUID_LENGTH = 36
 _PART = re.compile(r"\{([A-Za-z0-9]+)(?::(\d+)(\+|-(\d+))?)?\}")
 _OPEN_END = 4096
 _GATE_CLASS = 24
-# A token may start where a word starts, right after a JSON escape (\n) or a colour code (0m).
-_LEFT = r"(?:(?<![0-9A-Za-z_])|(?<=\\[nrtbf])|(?<=[0-9\[]m))"
-_LEFT_LOOSE = r"(?:(?<![0-9A-Za-z])|(?<=\\[nrtbf])|(?<=[0-9\[]m))"
+# A token may start where a word starts, right after a JSON escape (\n), a colour code (0m) or a
+# percent escape (%20).
+_AFTER_ESCAPE = r"|(?<=\\[nrtbf])|(?<=[0-9\[]m)|(?<=%[0-9A-Fa-f][0-9A-Fa-f]))"
+_LEFT = r"(?:(?<![0-9A-Za-z_])" + _AFTER_ESCAPE
+_LEFT_LOOSE = r"(?:(?<![0-9A-Za-z])" + _AFTER_ESCAPE
 
 
 @dataclass(frozen=True, slots=True)

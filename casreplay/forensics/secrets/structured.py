@@ -13,8 +13,7 @@ import re
 from collections.abc import Callable, Iterator
 
 from casreplay.forensics.secrets.model import Candidate, FileKind, Probe, SecretClass
-from casreplay.forensics.secrets.rarity import looks_random
-from casreplay.forensics.secrets.values import is_placeholder
+from casreplay.forensics.secrets.values import is_key_like, is_placeholder
 
 __all__ = ["PROBES", "pgpass"]
 
@@ -39,7 +38,7 @@ _JWE = re.compile(
 )
 _PEM = re.compile(
     rb"-----BEGIN (?P<kind>[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?)-----"
-    rb"(?P<v>(?:[A-Za-z0-9+/=\s\\:,\-.()>|]|\\u000[aAdD]){40,16000}?)(?=-----END|[^A-Za-z0-9+/=\s\\:,\-.()>|]|\Z)"
+    rb"(?P<v>(?:[A-Za-z0-9+/=\s\\:,\-.()>|]|\\u000[aAdD]){20,16000}?)(?=-----END|[^A-Za-z0-9+/=\s\\:,\-.()>|]|\Z)"
 )
 _NETRC = re.compile(
     rb"(?:machine\s+\S{1,200}|default)\s+login\s+\S{1,200}\s+(?:account\s+\S+\s+)?password\s+(?P<v>[\x21-\x7e\x80-\xff]{3,200})"
@@ -73,7 +72,7 @@ def _is_url_password(match: re.Match[bytes], _data: bytes) -> bool:
 
 def _is_header_value(match: re.Match[bytes], _data: bytes) -> bool:
     value = match["v"]
-    return not is_placeholder(value) and (looks_random(value) or pair(value) is not None)
+    return not is_placeholder(value) and (is_key_like(value) or pair(value) is not None)
 
 
 def _is_basic(match: re.Match[bytes], _data: bytes) -> bool:
@@ -104,7 +103,7 @@ def _is_jwt(match: re.Match[bytes], _data: bytes) -> bool:
 
 def _is_pem(match: re.Match[bytes], _data: bytes) -> bool:
     letters = re.sub(rb"\\[nrt]|[^A-Za-z0-9+/]", b"", match["v"])
-    return len(letters) >= 40 and len(set(letters)) >= 12
+    return len(letters) >= 16 and len(set(letters)) >= 10
 
 
 def pair(encoded: bytes) -> bytes | None:

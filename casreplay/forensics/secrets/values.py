@@ -12,18 +12,18 @@ from casreplay.forensics.secrets.keys import KeyClass
 from casreplay.forensics.secrets.model import FileKind
 from casreplay.forensics.secrets.rarity import bits, looks_random
 
-__all__ = ["is_placeholder", "is_secret_value", "is_token_value"]
+__all__ = ["is_key_like", "is_placeholder", "is_secret_value", "is_token_value"]
 
 _STANDS_FOR = re.compile(
     rb"""(?ix) ^(?:
-      [x*.\-_#?=+~\s0]+ | <.*>? | \[.*\]? | \{.*\}? | \$.* | %\(?[\w.]+.*[%)s]? | @[\w.\-]+@ | !.{0,3}
+      [x*.\-_#?=+~\s0]+ | <.*>? | \[.*\]? | \{.*\}? | \$[{(\[].* | \$[A-Za-z_][\w:.>\-]*
+    | %\([\w.]+\)s? | %[\w.]+% | %[sdv@] | @[\w.\-]+@ | !.{0,3}
     | \#\{.* | .*\$\{.* | .*\{\{.* | .*\$\(.* | .*<[\w\ \-]+>.* | ENC\(.* | vault:.* | ref\+.*
     | \|[-+]? | >[-+]?
     | (?:.*[_\-./ ])? (?:null|none|nil|true|false|undefined|unset|empty|default|todo|tbd|n/?a|no|yes|on|off)
     | (?:your|my|the|some|insert|enter|add|put|replace|change|set|use)[_\-\ ].*
     | yourpassword | changeme.* | change_?this.*
-    | .*(?:example|sample|dummy|placeholder|redacted|masked|hidden|removed|omitted|censored|scrubbed).*
-    | .*(?:x{4}|\*{3}|\.{3}|abcdefgh|12345678).*
+    | .*(?:x{4}|\*{3}|\.{3}).*
     | (?:process\.env|os\.environ|os\.getenv|env|getenv|secrets|vars|var|local|data|config
       |self|this|settings|module)
       (?:[.\[(].*)
@@ -35,10 +35,16 @@ _STANDS_FOR = re.compile(
       |auth|bearer|basic|value|name|ask|prompt|input|hash)
     )$"""
 )
+_SAYS_SO = re.compile(
+    rb"(?i)example|sample|dummy|placeholder|redacted|masked|hidden|removed|omitted|censored|scrubbed"
+)
+_RANDOM_ANYWAY = 6.3
+"""Mean bits from which a value counts although a word in it says that it is none."""
 _CALL = re.compile(rb"[\w.:>\-]+\(|\)\s*$|^\w+\[|=>|^function\b|^new\s|^await\s|^lambda\b|\s\|\|\s|\s\?\s")
 _DOTTED = re.compile(rb"^[A-Za-z_]\w*(?:(?:\.|->|::)[A-Za-z_]\w*)+$")
 _PATHLIKE = re.compile(rb"^(?:\.{0,2}/|~/|[A-Za-z]:\\|file:|https?://|[\w.\-]+/[\w.\-/]+\.\w{1,5}$)")
 _UUID = re.compile(rb"^[0-9a-fA-F]{8}(?:-[0-9a-fA-F]{4}){3}-[0-9a-fA-F]{12}$")
+_PIECES = re.compile(rb"[^A-Za-z0-9]+")
 _NUMBER = re.compile(rb"^[+\-]?\d[\d.,:_]*[A-Za-z%]{0,3}$")
 _TIME = re.compile(rb"^\d{4}-\d\d-\d\d[T ]|^\d\d:\d\d")
 _WORD = re.compile(rb"^[A-Za-z]+$")
@@ -54,7 +60,9 @@ _PROSE = re.compile(rb"^\S+(?:\s+\S+){2,}$")
 
 def is_placeholder(value: bytes) -> bool:
     """Whether ``value`` stands for a secret instead of being one."""
-    return _STANDS_FOR.match(value) is not None or len(set(value)) < 3
+    if _STANDS_FOR.match(value) is not None or len(set(value)) < 3:
+        return True
+    return _SAYS_SO.search(value) is not None and bits(value) < _RANDOM_ANYWAY
 
 
 def is_token_value(variable_parts: list[bytes]) -> bool:
@@ -95,7 +103,9 @@ def _is_password(value: bytes, kind: FileKind, *, quoted: bool) -> bool:
     if kind is FileKind.LOG and not quoted:
         if _NUMBER.match(value) and len(value) < 8:
             return False
-        return not _WORD.match(value) or (len(value) >= 8 and looks_random(value))
+        if any(48 <= b <= 57 for b in value):
+            return True
+        return len(value) >= 8 and looks_random(value)
     if _WORD.match(value):
         return kind in (FileKind.SETTINGS, FileKind.YAML) or (len(value) >= 8 and bits(value) >= 4.2)
     return b" " not in value.strip() or any(48 <= b <= 57 for b in value)
@@ -113,7 +123,18 @@ def _is_key_material(value: bytes, key: KeyClass, kind: FileKind, *, quoted: boo
     if _WORD.match(value) or _NAMES.match(value):
         return len(value) >= 16 and looks_random(value)
     chosen = key is KeyClass.SECRET and (quoted or kind is not FileKind.LOG) and _is_mixed(value)
-    return chosen or looks_random(value)
+    return chosen or is_key_like(value)
+
+
+def is_key_like(value: bytes) -> bool:
+    """Whether ``value`` looks drawn by a machine, or has a long piece of letters and digits mixed.
+
+    The second is how people make up keys (``abc123def456``), too regular for the model.
+    """
+    return looks_random(value) or any(
+        len(piece) >= 12 and sum(48 <= b <= 57 for b in piece) >= 3 and sum(b > 64 for b in piece) >= 3
+        for piece in _PIECES.split(value)
+    )
 
 
 def _is_mixed(value: bytes) -> bool:
