@@ -197,7 +197,9 @@ def _only_called(changed: list[_Piece], seen: Sequence[_Piece]) -> list[_Piece]:
     Code on the stack of such a failure only called what failed.
     """
     outside = {"external_failure", "resource_exhaustion"}
-    if not any(piece.group in {"a", "b"} and piece.category in outside and piece.weight >= 2 for piece in seen):
+    if not any(
+        piece.group in {"a", "b"} and piece.category in outside and piece.weight >= 2 for piece in seen
+    ):
         return changed
     return [
         replace(piece, weight=piece.weight * 0.5) if piece.category == "logic_error" else piece

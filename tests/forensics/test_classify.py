@@ -7,6 +7,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.cause_cases import cause_case, entry
 
 from casreplay.codec.hashing import blob_id
 from casreplay.forensics.classify import Case, CaseLog, classify
@@ -15,51 +16,13 @@ from casreplay.forensics.rootcause_flips import FLIPS
 from casreplay.forensics.signals import load_rules
 from casreplay.model.causes import CATEGORIES, UNDETERMINED, KeyChange
 from casreplay.model.changes import Change, ChangeKind
-from casreplay.model.objects import EntryKind, EntryState, TreeEntry
 
 RULES = load_rules()
 KEY_ERROR = b'Traceback (most recent call last):\n  File "/w/app.py", line 3, in f\n    row["price"]\nKeyError: \'price\'\n'
 
 
-def entry(path: bytes, data: bytes, mode: int = 0o644) -> TreeEntry:
-    return TreeEntry(path, EntryKind.FILE, EntryState.COMPLETE, mode, len(data), 1, blob_id(data))
-
-
-def case(log=b"", changes=None, *, keys=(), exit_code=None):
-    """A case from ``{path: (before, after)}``; ``None`` on a side: absent."""
-    made = []
-    for path, (before, after) in (changes or {}).items():
-        kind = (
-            ChangeKind.ADDED
-            if before is None
-            else ChangeKind.DELETED
-            if after is None
-            else ChangeKind.MODIFIED
-        )
-        made.append(
-            Change(
-                path,
-                kind,
-                entry(path, before) if before is not None else None,
-                entry(path, after) if after is not None else None,
-            )
-        )
-    logs = [CaseLog(b"run.log", new_lines(b"ok\n", log).lines, "5" * 64, blob_id(log))] if log else []
-    sides = changes or {}
-    return Case(
-        logs=logs,
-        changes=None if changes is None else made,
-        key_changes=keys,
-        exit_code=exit_code,
-        read_before=lambda path: sides.get(path, (None, None))[0],
-        read_after=lambda path: sides.get(path, (None, None))[1],
-        snapshot_before="4" * 64,
-        snapshot_after="5" * 64,
-    )
-
-
 def found(*args, **kwargs):
-    return classify(case(*args, **kwargs), RULES)
+    return classify(cause_case(*args, **kwargs), RULES)
 
 
 TABLE = b"id,price\n1,2\n2,3\n3,4\n"

@@ -1,0 +1,128 @@
+# Log lines are quoted whole.
+# ruff: noqa: E501
+"""Failures of programs of many kinds, in their own words, with what changed around them."""
+
+from __future__ import annotations
+
+import pytest
+from support.cause_cases import cause_case
+
+from casreplay.forensics.classify import classify
+from casreplay.forensics.signals import load_rules
+from casreplay.model.causes import KeyChange
+
+RULES = load_rules()
+CFG, COR, DRF = "config_error", "data_corruption", "drift"
+EXT, LOG, RES = "external_failure", "logic_error", "resource_exhaustion"
+
+CODE = {b"src/app.py": (b"x = 1\n", b"x = 2\n")}
+JS = {b"src/app.js": (b"x = 1\n", b"x = 2\n")}
+GO = {b"cmd/main.go": (b"package main\n", b"package main // 2\nfunc f() {}\n")}
+RUST = {b"src/main.rs": (b"fn main() {}\n", b"fn main() { f() }\n")}
+JAVA = {b"src/main/java/App.java": (b"class App {}\n", b"class App { int x; }\n")}
+RUBY = {b"app/models/user.rb": (b"class User\nend\n", b"class User\n  x\nend\n")}
+LOCK = {b"package-lock.json": (b'{"a": 1}', b'{"a": 2}'), b"package.json": (b'{"d": "1"}', b'{"d": "2"}')}
+PYLOCK = {b"poetry.lock": (b"a = 1\n", b"a = 2\n")}
+YAML = {b"config/settings.yaml": (b"db:\n  host: a\n", b"db:\n  host: b\n")}
+HOST = (KeyChange(b"config/settings.yaml", "db.host", "changed", "a", "b", 2),)
+INI = {b"app.ini": (b"[pool]\nsize=5\n", b"[pool]\nsize=five\n")}
+SIZE = (KeyChange(b"app.ini", "pool.size", "changed", "5", "five", 2),)
+JSONL = {b"data/in.jsonl": (b'{"a": 1}\n{"a": 2}\n{"a": 3}\n', b'{"a": 1}\n{"a": 2}\n{"a"')}
+CSV = {b"data/in.csv": (b"id,qty\n1,2\n2,3\n3,4\n4,5\n", b"id,qty\n1,2\n2,#\n3,4\n4,5\n")}
+SHAPE = {b"data/in.csv": (b"id,qty\n1,2\n2,3\n3,4\n4,5\n", b"id,quantity\n1,2\n2,3\n3,4\n4,5\n")}
+ARCHIVE = {b"data/in.bin": (b"\x1f\x8b\x08" + b"\x01" * 90, b"\x00\x00\x08" + b"\x01" * 90)}
+TRACE = 'Traceback (most recent call last):\n  File "/srv/src/app.py", line 12, in handle\n    go()\n'
+
+CASES = [
+    # databases and services
+    (EXT, {}, (), 'django.db.utils.OperationalError: could not connect to server: Connection refused\n\tIs the server running on host "db" and accepting TCP/IP connections on port 5432?'),
+    (CFG, YAML, HOST, 'django.db.utils.OperationalError: could not translate host name "b" to address: Name or service not known'),
+    (EXT, CODE, (), TRACE + "requests.exceptions.ReadTimeout: HTTPSConnectionPool(host='api.stripe.com', port=443): Read timed out. (read timeout=10)"),
+    (EXT, {}, (), '[Mon 10:00] E1101 rpc error: code = Unavailable desc = connection error: desc = "transport: Error while dialing dial tcp 10.2.0.4:443: connect: connection refused"'),
+    (EXT, {}, (), "redis.exceptions.ConnectionError: Error 111 connecting to cache:6379. Connection refused."),
+    (EXT, GO, (), '2024/05/01 10:00:00 fetch rates: Get "https://rates.example.com/v1": net/http: TLS handshake timeout'),
+    (EXT, {}, (), "Faraday::ConnectionFailed: Failed to open TCP connection to hooks.example.com:443 (getaddrinfo: Name or service not known)"),
+    (EXT, {}, (), "smtplib.SMTPServerDisconnected: Connection unexpectedly closed"),
+    (EXT, {}, (), 'botocore.exceptions.EndpointConnectionError: Could not connect to the endpoint URL: "https://s3.eu.example.com/"'),
+    (EXT, {}, (), "kafka.errors.NoBrokersAvailable: NoBrokersAvailable"),
+    (EXT, {}, (), "ERROR payment gateway returned HTTP 503 after 3 attempts"),
+    (EXT, {}, (), "error: failed to push some refs: The remote end hung up unexpectedly"),
+    (EXT, {}, (), "openai.APIConnectionError: Connection error."),
+    (EXT, {}, (), "anthropic.InternalServerError: Error code: 529 - {'type': 'error', 'error': {'type': 'overloaded_error', 'message': 'Overloaded'}}"),
+    (EXT, JS, (), "FetchError: request to https://registry.example.com/x failed, reason: connect ETIMEDOUT 10.0.0.9:443\n    at ClientRequest.<anonymous> (/app/node_modules/node-fetch/lib/index.js:1505:11)"),
+    (EXT, {}, (), "AxiosError: Request failed with status code 502\n    at settle (/app/node_modules/axios/lib/core/settle.js:19:12)"),
+    (EXT, {}, (), "weather feed unavailable: upstream answered 504 Gateway Timeout"),
+    # resources
+    (RES, {}, (), "java.lang.OutOfMemoryError: Java heap space\n\tat java.base/java.util.Arrays.copyOf(Arrays.java:3512)"),
+    (RES, CODE, (), TRACE + "OSError: [Errno 28] No space left on device"),
+    (RES, {}, (), "runtime: out of memory: cannot allocate 8589934592-byte block\nfatal error: runtime: out of memory"),
+    (RES, {}, (), "<--- Last few GCs --->\nFATAL ERROR: Ineffective mark-compacts near heap limit Allocation failed - JavaScript heap out of memory"),
+    (RES, {}, (), "accept4(): Too many open files"),
+    (RES, {}, (), "psycopg2.OperationalError: FATAL:  remaining connection slots are reserved for non-replication superuser connections"),
+    (RES, {}, (), "sqlalchemy.exc.TimeoutError: QueuePool limit of size 5 overflow 10 reached, connection timed out, timeout 30.00"),
+    (RES, {}, (), "memory allocation of 68719476736 bytes failed\nAborted (core dumped)"),
+    (RES, {}, (), "run.sh: line 7: 2212 Killed                  python train.py"),
+    (RES, {}, (), "ERROR worker 3: memory limit exceeded (512 MB)"),
+    (RES, {}, (), "openai.RateLimitError: Error code: 429 - {'error': {'message': 'You exceeded your current quota, please check your plan and billing details.', 'code': 'insufficient_quota'}}"),
+    (RES, {}, (), "This model's maximum context length is 128000 tokens. However, your messages resulted in 130122 tokens."),
+    (RES, {}, (), "tar: backup.tar: Wrote only 4096 of 10240 bytes\ntar: Error is not recoverable: exiting now\ncp: error writing 'x': No space left on device"),
+    (RES, {}, (), "fork: retry: Resource temporarily unavailable"),
+    # configuration
+    (CFG, INI, SIZE, TRACE + "ValueError: invalid literal for int() with base 10: 'five'"),
+    (CFG, {}, (), 'pydantic_settings.exceptions.SettingsError: error parsing value for field "workers" from source "EnvSettingsSource"'),
+    (CFG, YAML, HOST, "Error: config/settings.yaml: db.host must be a fully qualified name"),
+    (CFG, {}, (), "django.core.exceptions.ImproperlyConfigured: The SECRET_KEY setting must not be empty."),
+    (CFG, YAML, HOST, "KeyError: 'host'"),
+    (CFG, {b".env": (b"A_KEY=1\nPORT=1\n", b"PORT=1\n")}, (KeyChange(b".env", "A_KEY", "removed", "1", ""),), "Error: Missing required environment variable A_KEY"),
+    (CFG, {b"nginx.conf": (b"listen 80;\n", b"lissten 80;\n")}, (), 'nginx: [emerg] unknown directive "lissten" in nginx.conf:1'),
+    (CFG, {b"config.json": (b'{"mode": "fast"}\n', b'{"mode": "fasst"}\n')}, (KeyChange(b"config.json", "mode", "changed", "fast", "fasst", 1),), 'panic: unknown mode "fasst"\n\ngoroutine 1 [running]:\nmain.main()\n\t/src/main.go:10 +0x1'),
+    (CFG, {b"application.yml": (b"server:\n  port: 1\n", b"server:\n port: 1\n  x: 2\n")}, (), "Caused by: org.yaml.snakeyaml.scanner.ScannerException: mapping values are not allowed here"),
+    (CFG, {b"config.toml": (b"depth = 3\n", b"depth = -1\n")}, (KeyChange(b"config.toml", "depth", "changed", "3", "-1", 1),), "thread 'main' panicked at src/walk.rs:9:5:\nattempt to subtract with overflow"),
+    (CFG, {b"job.properties": (b"input=/data/a\n", b"input=/data/zz\n")}, (KeyChange(b"job.properties", "input", "changed", "/data/a", "/data/zz", 1),), "java.io.FileNotFoundException: /data/zz (No such file or directory)\n\tat java.io.FileInputStream.open0(Native Method)"),
+    # data
+    (COR, JSONL, (), "Error: Unexpected end of JSON input\n    at JSON.parse (<anonymous>)\n    at load (/app/src/load.js:3:4)"),
+    (COR, CSV, (), TRACE + "ValueError: could not convert string to float: '#'"),
+    (COR, ARCHIVE, (), "gzip: data/in.bin: not in gzip format"),
+    (COR, ARCHIVE, (), "panic: gzip: invalid header\n\ngoroutine 1 [running]:\nmain.main()"),
+    (COR, {b"store.db": (b"SQLite format 3\0" + b"a" * 5000, b"SQLite format 3\0" + b"a" * 900)}, (), "Error: database disk image is malformed"),
+    (COR, {}, (), "error: object file .git/objects/4b/825dc is empty\nfatal: loose object 4b825dc is corrupt"),
+    (COR, {b"data/a.parquet": (b"PAR1" + b"x" * 50 + b"PAR1", b"PAR1" + b"x" * 20)}, (), "pyarrow.lib.ArrowInvalid: Parquet magic bytes not found in footer."),
+    (COR, {b"data/m.xml": (b"<a><b/></a>\n", b"<a><b/>")}, (), "xml.etree.ElementTree.ParseError: no element found: line 1, column 7"),
+    (COR, {b"models/m.pt": (bytes(range(256)) * 4, bytes(range(256)) * 2)}, (), TRACE + "RuntimeError: PytorchStreamReader failed reading zip archive: failed finding central directory"),
+    (COR, {b"img/a.png": (b"\x89PNG\r\n\x1a\n" + b"1" * 90, b"\x89PNG\r\n\x1a\n" + b"1" * 30)}, (), "PIL.UnidentifiedImageError: cannot identify image file 'img/a.png'"),
+    (COR, {}, (), "ERROR chunk 17: checksum mismatch, expected 9fd1 but computed 00aa"),
+    # drift
+    (DRF, LOCK, (), "TypeError: chalk.red is not a function\n    at Object.<anonymous> (/app/src/cli.js:4:7)"),
+    (DRF, PYLOCK, (), TRACE + "TypeError: __init__() got an unexpected keyword argument 'proxies'"),
+    (DRF, PYLOCK, (), "ImportError: cannot import name 'soft_unicode' from 'markupsafe'"),
+    (DRF, SHAPE, (), TRACE + "KeyError: 'qty'"),
+    (DRF, {}, (), "deploy.sh: line 4: terraform: command not found"),
+    (DRF, {}, (), "ModuleNotFoundError: No module named 'distutils'"),
+    (DRF, {b"templates/mail.html": (b"<p>x</p>\n", None)}, (), "jinja2.exceptions.TemplateNotFound: mail.html"),
+    (DRF, {b"db/migrate/0007_x.sql": (None, b"alter table users drop column email;\n")}, (), "ActiveRecord::StatementInvalid: PG::UndefinedColumn: ERROR:  column users.email does not exist"),
+    (DRF, {}, (), "urllib.error.HTTPError: HTTP Error 401: Unauthorized"),
+    (EXT, {}, (), "ssl.SSLCertVerificationError: certificate verify failed: certificate has expired (_ssl.c:997)"),
+    (DRF, {b"pom.xml": (b"<v>1</v>", b"<v>2</v>")}, (), "[ERROR] COMPILATION ERROR :\n[ERROR] /b/src/A.java:[3,9] cannot find symbol"),
+    (DRF, {b"Dockerfile": (b"FROM python:3.11\n", b"FROM python:3.13\n")}, (), "AttributeError: module 'inspect' has no attribute 'getargspec'"),
+    (DRF, {}, (), "error: failed to select a version for `time`. package requires rustc 1.80"),
+    (DRF, {b"lib/helpers.rb": (b"def x; end\n", None)}, (), "app.rb:1:in `require_relative': cannot load such file -- /app/lib/helpers (LoadError)"),
+    # code
+    (LOG, CODE, (), TRACE + "ZeroDivisionError: division by zero"),
+    (LOG, JS, (), "/app/src/app.js:9\n  return a.b.c;\n         ^\n\nTypeError: Cannot read properties of undefined (reading 'b')\n    at f (/app/src/app.js:9:12)"),
+    (LOG, GO, (), "panic: runtime error: invalid memory address or nil pointer dereference\n\ngoroutine 1 [running]:\nmain.main()\n\t/w/cmd/main.go:7"),
+    (LOG, RUST, (), "error[E0382]: borrow of moved value: `x`\n --> src/main.rs:4:20"),
+    (LOG, JAVA, (), 'Exception in thread "main" java.lang.NullPointerException: Cannot invoke "String.length()" because "s" is null\n\tat App.main(App.java:5)'),
+    (LOG, RUBY, (), "app/models/user.rb:3:in `name': undefined method `upcase' for nil (NoMethodError)\n\tfrom app.rb:9:in `<main>'"),
+    (LOG, CODE, (), "=== FAILURES ===\nE       assert 3 == 4\nFAILED tests/test_app.py::test_total - assert 3 == 4\n1 failed, 9 passed in 0.31s"),
+    (LOG, CODE, (), '  File "/srv/src/app.py", line 9\n    def f(:\n          ^\nSyntaxError: invalid syntax'),
+    (LOG, {b"run.sh": (b"echo a\n", b"if true; then echo a\n")}, (), "run.sh: line 2: syntax error: unexpected end of file"),
+    (LOG, CODE, (), "ERROR balance check: expected 100 but got 90"),
+    (LOG, {b"src/a.c": (b"int x;\n", b"int x, y;\n")}, (), "==7==ERROR: AddressSanitizer: heap-buffer-overflow on address 0x60\n    #0 0x4 in main src/a.c:9"),
+    (LOG, {b"query.sql": (b"select a from t\n", b"select b from t\n")}, (), "sqlite3.OperationalError: no such column: b"),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "changes", "keys", "log"), CASES)
+def test_a_failure_in_its_own_words(label, changes, keys, log):
+    cause = classify(cause_case(log.encode() + b"\n", changes, keys=keys), RULES)
+    assert cause.category == label, [(piece.rule, piece.weight, piece.effect) for piece in cause.evidence]
