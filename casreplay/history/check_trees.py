@@ -24,6 +24,8 @@ from casreplay.workspace.names import attack, fold, not_portable
 
 __all__ = ["Flaw", "NameRules", "TreeCheck"]
 
+MAX_PATH_BYTES = 8192
+"""Longer paths are given without their first folders: a tree without a floor must not fill memory."""
 _FOLDER = int(EntryKind.FOLDER)
 _HAS_CONTENT = bytes(
     int(code in (EntryState.COMPLETE, EntryState.PREFIX, EntryState.TORN)) for code in range(256)
@@ -159,9 +161,10 @@ class TreeCheck:
             facts = self._node(tree_id, tree, content, found, is_whole=len(found) == len(children))
         else:
             facts = self._leaf(tree_id, tree, content, children)
-        if facts.depth > MAX_DEPTH:
+        # Said once, where the bound is passed: everything above is too deep as well.
+        if facts.depth > MAX_DEPTH and all(one.depth <= MAX_DEPTH for one in found):
             self._flaw(tree_id, "too-deep", f"Tree {short(tree_id)} is deeper than {MAX_DEPTH} folders")
-        if facts.paths > MAX_PATHS:
+        if facts.paths > MAX_PATHS and all(one.paths <= MAX_PATHS for one in found):
             self._flaw(tree_id, "too-many", f"Tree {short(tree_id)} has more paths than any workspace")
         return facts
 
@@ -295,7 +298,13 @@ def _own_losses(
     for i, name in enumerate(tree.names):
         if tree.kinds[i] == _FOLDER:
             child = next(children)[0]
-            found += [(name + b"/" + path if path else name, bad) for path, bad in known.get(child, ())]
+            found += [(_joined(name, path), bad) for path, bad in known.get(child, ())]
         elif ObjectId(tree.ids[32 * i : 32 * i + 32]) in flawed:
             found.append((name, ObjectId(tree.ids[32 * i : 32 * i + 32])))
     return found
+
+
+def _joined(name: bytes, path: bytes) -> bytes:
+    if not path:
+        return name
+    return name + b"/" + path if len(path) < MAX_PATH_BYTES else path
