@@ -98,13 +98,16 @@ def _refuse_foreign_store(session: Session, location: StoreLocation) -> None:
 
 
 def _make(session: Session, location: StoreLocation, *, force: bool) -> None:
-    """Make the store unless it exists, and record whose it is."""
-    from casreplay.cli.store_location import record  # noqa: PLC0415 - start-up speed
+    """Make the store unless it exists, and record whose it is; one process at a time."""
+    from casreplay.cli.store_location import creating, record  # noqa: PLC0415 - start-up speed
     from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
+    from casreplay.workspace.guards import check_workspace  # noqa: PLC0415 - start-up speed
 
-    if not location.exists:
-        Repository.init(location.workspace, location.store, force=force, clock=session.clock).close()
-    record(location, session.environ)
+    check_workspace(location.workspace, force=force or location.exists)
+    with creating(session.environ):
+        if not location.exists:
+            Repository.init(location.workspace, location.store, force=force, clock=session.clock).close()
+        record(location, session.environ)
 
 
 def _write_config(location: StoreLocation) -> bytes | None:

@@ -14,13 +14,15 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
+from contextlib import contextmanager
 from dataclasses import dataclass
 
-from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
+from casreplay.errors import ConfigError, LockedError, NoRepositoryError, StoreIOError
 
 __all__ = [
     "CONFIG_NAME",
     "StoreLocation",
+    "creating",
     "data_folder",
     "default_store",
     "is_store",
@@ -129,6 +131,41 @@ def locate_for_writing(cwd: bytes, *, option: str | None, environ: Mapping[str, 
     return StoreLocation(workspace, default_store(workspace, environ), "default", is_known=False)
 
 
+@contextmanager
+def creating(environ: Mapping[str, str]) -> Iterator[None]:
+    """Only one process of this user makes a store at a time: two first commits must not make two.
+
+    Raises:
+        LockedError: another one has been at it for ten seconds.
+        StoreIOError: the data folder cannot be written.
+    """
+    from casreplay.store.files import OsFiles  # noqa: PLC0415 - only when a store is made
+
+    files, folder = OsFiles(), data_folder(environ)
+    try:
+        os.makedirs(folder, mode=0o700, exist_ok=True)
+    except OSError as error:
+        raise _unwritable(folder, error) from error
+    for _ in range(200):
+        lock = files.try_lock(os.fsdecode(os.path.join(folder, b"creating")), exclusive=True)
+        if lock is not None:
+            break
+        files.pause(0.05)
+    else:
+        raise LockedError("Another process is making a store", hint="Try again")
+    try:
+        yield
+    finally:
+        lock.release()
+
+
+def _unwritable(path: bytes, error: OSError) -> StoreIOError:
+    return StoreIOError(
+        f"Cannot write {os.fsdecode(path)}: {error.strerror}",
+        hint="Set XDG_DATA_HOME to a folder that can be written",
+    )
+
+
 def record(location: StoreLocation, environ: Mapping[str, str]) -> None:
     """Remember in the data folder which store the workspace uses; later commands find it by that.
 
@@ -146,10 +183,7 @@ def record(location: StoreLocation, environ: Mapping[str, str]) -> None:
             file.write(text + "\n")
         os.replace(temporary, path)
     except OSError as error:
-        raise StoreIOError(
-            f"Cannot write {os.fsdecode(path)}: {error.strerror}",
-            hint="Set XDG_DATA_HOME to a folder that can be written, or keep using --store",
-        ) from error
+        raise _unwritable(path, error) from error
 
 
 def recorded_workspaces(environ: Mapping[str, str]) -> list[StoreLocation]:

@@ -242,3 +242,26 @@ def test_init_in_a_subfolder_says_whose_store_there_is(history):
     result = history("init --no-config", cwd=history.folder / "src")
     assert str(history.folder) in result.out
     assert "--store PATH" in result.out
+
+
+def test_first_commits_at_once_make_one_store(cli):
+    import subprocess
+
+    cli.write("a.txt", "x")
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environ = {**cli.environ, "PYTHONPATH": root}
+    running = [
+        subprocess.Popen(
+            [sys.executable, "-m", "casreplay", "commit", "-m", f"c{number}"],
+            cwd=cli.folder,
+            env=environ,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        )
+        for number in range(4)
+    ]
+    said = [process.communicate()[1] for process in running]
+    assert [process.returncode for process in running] == [0] * 4, said
+    assert sorted(row["label"] for row in cli("log --json").json) == ["c0", "c1", "c2", "c3"]
+    cli("fsck --data")
