@@ -10,7 +10,8 @@ from pathlib import Path
 
 import pytest
 
-from casreplay.model.config import KEYS, Config
+from casreplay.codec import config_rules
+from casreplay.model.config import KEYS, CategoryConfig, Config, ConstraintConfig, SecretRuleConfig
 from casreplay.workspace.ignore import DEFAULT_GROUPS
 
 DOCUMENT = (Path(__file__).parents[2] / "docs" / "config.md").read_text(encoding="utf-8")
@@ -69,3 +70,27 @@ def test_the_groups_that_can_be_switched_are_those_that_exist():
         assert f"| `{group.name}` |" in DOCUMENT
         for pattern in group.patterns:
             assert f"`{pattern}`" in DOCUMENT
+
+
+def properties_of(key, *, inside="items"):
+    return set(SCHEMA["properties"][key][inside]["properties"])
+
+
+def test_the_schema_knows_the_fields_the_reader_knows():
+    triggers = properties_of("TRIGGERS")
+    assert triggers == {*config_rules._TRIGGER_KEYS, *config_rules._TRIGGER_OPTIONS}
+    nested = SCHEMA["properties"]["TRIGGERS"]["items"]["properties"]["config"]["properties"]
+    assert set(nested) == {*config_rules._TRIGGER_OPTIONS, *config_rules._PREDECESSOR_OPTIONS}
+    assert properties_of("CONSTRAINTS") == {f.name for f in dataclasses.fields(ConstraintConfig)} - {
+        "kind"
+    } | {"type"}
+    assert properties_of("SECRETS_RULES") == {f.name for f in dataclasses.fields(SecretRuleConfig)}
+    categories = properties_of("ROOT_CAUSE_CATEGORIES", inside="additionalProperties")
+    assert categories == {f.name for f in dataclasses.fields(CategoryConfig)} - {"name"}
+
+
+def test_every_trigger_field_is_documented():
+    for field in config_rules._TRIGGER_OPTIONS:
+        assert f"| `{field}` |" in DOCUMENT
+    for field in config_rules._PREDECESSOR_OPTIONS:
+        assert f"`{field}`" in DOCUMENT or f'"{field}"' in DOCUMENT
