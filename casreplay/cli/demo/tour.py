@@ -55,14 +55,19 @@ TOUR: tuple[Step, ...] = (
         ("casreplay log --oneline config/settings.json", "casreplay diff checked @ --patch -- config"),
     ),
     Step(
+        "Why? The change, the logs and the agent's own decisions, weighed",
+        "From the last good snapshot (#22) to the first bad one (#23); it becomes an incident.",
+        ("casreplay analyze checked @~17",),
+    ),
+    Step(
         "Bring the settings back",
         "The last lines printed say how to take that back.",
         ("casreplay restore checked config/settings.json", "python tools/check.py"),
     ),
     Step(
         "The agent also deleted the archive",
-        "Files that are gone from the folder are still in the store.",
-        ("casreplay diff checked @ -- data/archive", "casreplay restore checked data/archive"),
+        "What is gone from the folder is still in the store.",
+        ("casreplay loss checked @", "casreplay restore checked data/archive"),
     ),
     Step(
         "Is the store sound?",
