@@ -230,7 +230,9 @@ class _Planner:
                 "not-portable-elsewhere", b"", f"{more} more names are written that Windows cannot hold"
             )
         for path, entry in self._current.items():
-            if not _is_below(path, self._opaque):
+            if entry.state == EntryState.MOUNT:
+                self._note("mount", path, f"{display(path)} is a mount point and stays")
+            elif not _is_below(path, self._opaque):
                 self._removed[path] = entry
                 self._touch_folder(path.rpartition(b"/")[0])
         order = sorted(self._removed, key=_depth_first, reverse=True)

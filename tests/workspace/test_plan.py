@@ -171,6 +171,12 @@ def test_mount_points_are_not_looked_into():
     assert steps.is_empty
 
 
+def test_mount_points_are_not_removed():
+    steps = plan([raw(b"d", FOLDER), raw(b"d/m", FOLDER, EntryState.MOUNT)], [])
+    assert codes(steps) == ["mount"]
+    assert steps.removed == [b"d"]
+
+
 def test_contents_no_snapshot_holds_are_named():
     current = [raw(b"a", state=EntryState.TOO_LARGE), raw(b"b", state=EntryState.UNREADABLE), raw(b"c")]
     assert plan(current, [raw(b"a")]).unsaved == [b"a", b"b"]
