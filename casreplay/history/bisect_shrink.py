@@ -35,7 +35,7 @@ from casreplay.model.objects import EntryKind, TreeEntry
 from casreplay.model.paths import split
 from casreplay.store.base import ObjectReader
 
-__all__ = ["Culprit", "PartialTrees", "Shrunk", "judge_tree", "shrink"]
+__all__ = ["Culprit", "PartialTrees", "Shrunk", "judge_tree", "of_changes", "shrink"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -195,6 +195,19 @@ def _all_hunks(objects: ObjectReader, change: Change) -> list[Hunk]:
         return []
     old, new = objects.get(before.blob_id), objects.get(after.blob_id)
     return [] if is_binary(old) or is_binary(new) else hunks_of(old, new)
+
+
+def of_changes(objects: ObjectReader, changes: Sequence[Change], root: TreeId) -> Shrunk:
+    """Changes that are known to be the ones that matter, in the form of a minimal set; nothing is run.
+
+    Args:
+        objects: where contents are read.
+        changes: what matters.
+        root: the tree that has them.
+    """
+    parts = [Part((change,)) for change in changes]
+    lines = b"".join(line for change in changes for line in patch(change, objects.get))
+    return Shrunk(_culprits(objects, parts, parts), 0, root, lines, is_proven=False)
 
 
 def _patch(trees: PartialTrees, root: TreeId) -> bytes:

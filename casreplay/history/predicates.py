@@ -16,9 +16,10 @@ from casreplay.errors import UsageError
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_values import read_value, shown
+from casreplay.model.changes import Change
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.objects import EntryKind, EntryState, Snapshot, Tree, TreeEntry
-from casreplay.model.paths import join, split
+from casreplay.model.paths import is_inside, join, split
 from casreplay.store.base import ObjectReader
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "ContentPredicate",
     "Sweep",
     "changed",
+    "covering",
     "empty",
     "exists",
     "glob_regex",
@@ -36,6 +38,7 @@ __all__ = [
     "missing",
     "parse_size",
     "sweep",
+    "witnesses",
 ]
 
 MAX_SCAN_BYTES = 64 << 20
@@ -122,6 +125,35 @@ def sweep(
         swap = {Verdict.GOOD: Verdict.BAD, Verdict.BAD: Verdict.GOOD, Verdict.SKIP: Verdict.SKIP}
         verdicts = [swap[v] for v in verdicts]
     return Sweep(tuple(verdicts), judge.pairs, judge.blobs, judge.unexamined)
+
+
+def witnesses(
+    objects: ObjectReader, predicate: ContentPredicate, changes: Iterable[Change], *, invert: bool = False
+) -> list[Change]:
+    """The changes that turned the verdict: the predicate's path, or files that fit now and did not before.
+
+    With ``invert`` files that fitted before and do not now.
+    """
+    if isinstance(predicate, AtPath):
+        path = predicate.path
+        return [c for c in changes if is_inside(c.path, path) or is_inside(path, c.path)]
+    found = []
+    for change in changes:
+        before, after = (
+            entry is not None and _fits(objects, predicate, change.path, entry)
+            for entry in (change.before, change.after)
+        )
+        if (before, after) == ((True, False) if invert else (False, True)):
+            found.append(change)
+    return found
+
+
+def _fits(objects: ObjectReader, predicate: AnyFile, path: bytes, entry: TreeEntry) -> bool:
+    if entry.kind not in _FILES or entry.blob_id is None or entry.size_bytes > MAX_SCAN_BYTES:
+        return False
+    if predicate.covers is not None and not predicate.covers(path):
+        return False
+    return predicate.test(path, objects.get(entry.blob_id))
 
 
 class _AnyJudge:
@@ -268,12 +300,16 @@ def grep(matches: Callable[[bytes], bool], pattern: str, glob: str | None = None
         pattern: its text, for people.
         glob: as ``glob_regex`` reads it; ``None`` for all files.
     """
-    covers = None
-    if glob is not None:
-        compiled = re.compile(glob_regex(glob))
-        covers = lambda path: compiled.fullmatch(path) is not None  # noqa: E731 - a predicate with its pattern
     name = f"grep {pattern}" + (f" in {glob}" if glob else "")
-    return AnyFile(name, lambda _, content: matches(content), covers)
+    return AnyFile(name, lambda _, content: matches(content), covering(glob))
+
+
+def covering(glob: str | None) -> Callable[[bytes], bool] | None:
+    """``glob`` as a test on paths, for ``AnyFile.covers``; ``None`` for all paths."""
+    if glob is None:
+        return None
+    compiled = re.compile(glob_regex(glob))
+    return lambda path: compiled.fullmatch(path) is not None
 
 
 def glob_regex(glob: str) -> bytes:

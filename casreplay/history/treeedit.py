@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Protocol, cast
 
 from casreplay.history.treebuild import store_tree
 from casreplay.history.walk import entries, load_folder
@@ -16,7 +17,7 @@ from casreplay.model.ids import ContentId, ObjectId, TreeId
 from casreplay.model.objects import EntryKind, EntryState, Tree, TreeEntry
 from casreplay.store.base import ObjectReader
 
-__all__ = ["TreeEditor", "columns"]
+__all__ = ["TreeEditor", "Trees", "columns"]
 
 FOLDER_MODE = 0o755
 _NO_ID = bytes(32)
@@ -28,7 +29,7 @@ PutTree = Callable[[TreeId, bytes, bytes], None]
 class _Trees:
     """Reads earlier trees here, stores new ones there."""
 
-    def __init__(self, objects: ObjectReader, put: PutTree) -> None:
+    def __init__(self, objects: Trees, put: PutTree) -> None:
         self._objects = objects
         self.put = put
 
@@ -40,6 +41,13 @@ class _Trees:
 _Edits = dict[bytes, "TreeEntry | _Edits | None"]
 
 
+class Trees(Protocol):
+    """Where an editor reads: the part of ``ObjectReader`` it needs."""
+
+    def get(self, object_id: ObjectId) -> bytes:
+        """The object's bytes."""
+
+
 class TreeEditor:
     """Applies changes to trees; remembers the folders it saw last.
 
@@ -49,7 +57,7 @@ class TreeEditor:
         cached_folders: how many folders to remember.
     """
 
-    def __init__(self, objects: ObjectReader, put: PutTree, *, cached_folders: int = 20_000) -> None:
+    def __init__(self, objects: Trees, put: PutTree, *, cached_folders: int = 20_000) -> None:
         self._objects = objects
         self._trees = _Trees(objects, put)
         self._room = cached_folders
@@ -77,7 +85,7 @@ class TreeEditor:
         """The entries of one folder by name; must not be changed by the caller."""
         known = self._cache.get(tree_id)
         if known is None:
-            known = {e.name: e for e in entries(load_folder(self._objects, tree_id))}
+            known = {e.name: e for e in entries(load_folder(cast("ObjectReader", self._objects), tree_id))}
             self._remember(tree_id, known)
         return known
 

@@ -1,0 +1,177 @@
+"""What ``bisect`` looks for: options turned into a predicate, and what is done with the answer."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Mapping
+from typing import TYPE_CHECKING, Any
+
+from casreplay.cli.session import Session
+from casreplay.errors import UsageError
+from casreplay.history import predicates
+from casreplay.history.bisect_model import Verdict
+from casreplay.history.predicates import AnyFile, AtPath
+from casreplay.history.probes import Command
+from casreplay.model.objects import Snapshot
+
+if TYPE_CHECKING:
+    from casreplay.history.bisect_report import BisectReport
+    from casreplay.history.bisect_session import BisectRequest
+
+__all__ = [
+    "compile_pattern",
+    "predicate",
+    "secret_predicate",
+    "trigger_judge",
+    "write_patch",
+]
+
+KINDS = (
+    "run_line",
+    "grep",
+    "exists",
+    "missing",
+    "empty",
+    "changed",
+    "larger",
+    "json_value",
+    "metric",
+    "secret",
+    "trigger",
+)
+
+
+def predicate(
+    session: Session, request: BisectRequest, options: Mapping[str, Any]
+) -> Command | AnyFile | AtPath | None:
+    """The one predicate that was asked for; ``None`` when none was, or a trigger or metric.
+
+    Raises:
+        UsageError: several, or one that cannot be understood.
+    """
+    given = [kind for kind in KINDS if options[kind]]
+    if len(given) > 1:
+        names = " and ".join("--" + kind.removesuffix("_line").replace("_", "-") for kind in given)
+        raise UsageError(f"{names}: one predicate at a time")
+    if options["glob"] and given not in (["grep"], ["secret"]):
+        raise UsageError("--path needs --grep or --secret")
+    if not given or given in (["trigger"], ["metric"]):
+        return None
+    if given == ["run_line"]:
+        if options["invert"]:
+            raise UsageError("--invert is for built-in predicates", hint="Write ! CMD, or swap GOOD and BAD")
+        return Command(options["run_line"], options["timeout"], session.environ)
+    return _content(session, request, given[0], options)
+
+
+def _content(
+    session: Session, request: BisectRequest, kind: str, options: Mapping[str, Any]
+) -> AnyFile | AtPath:
+    value = options[kind]
+    if kind == "grep":
+        return predicates.grep(compile_pattern(value), value, options["glob"])
+    if kind == "larger":
+        path, size = _split(value, "PATH:SIZE")
+        return predicates.larger(session.workspace_path(path), predicates.parse_size(size))
+    if kind == "json_value":
+        path, rest = _split(value, "PATH:KEY=VALUE")
+        key, equals, wanted = rest.partition("=")
+        if not equals or not key:
+            raise UsageError(
+                f"{value!r} is not PATH:KEY=VALUE", hint="For instance config.json:model.name=small"
+            )
+        return predicates.json_value(session.workspace_path(path), key, wanted)
+    if kind == "changed":
+        path_bytes = session.workspace_path(value)
+        return predicates.changed(path_bytes, session.repository().entry(request.good, path_bytes))
+    if kind in ("exists", "missing", "empty"):
+        make: Callable[[bytes], AtPath] = getattr(predicates, kind)
+        return make(session.workspace_path(value))
+    return secret_predicate(session, options["glob"])
+
+
+def secret_predicate(session: Session, glob: str | None) -> AnyFile:
+    """Bad where a file (whose path fits ``glob``) holds a secret, by the configured rules."""
+    from casreplay.forensics.secrets.custom import CustomRules  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter  # noqa: PLC0415 - as above
+
+    repository = session.repository()
+    config = repository.config
+    custom = CustomRules(config.secrets_rules, config.secrets_allow)
+    scanner = SecretScanner(
+        fingerprinter(repository.store.key()), engine=config.secrets_engine, custom=custom
+    )
+    return AnyFile(
+        "secret" + (f" in {glob}" if glob else ""),
+        lambda path, content: bool(scanner.scan_bytes(content, path)),
+        predicates.covering(glob),
+        by_path=True,
+    )
+
+
+def trigger_judge(session: Session, request: BisectRequest, name: str) -> Callable[[Snapshot], Verdict]:
+    """Bad where a rule called ``name`` (or ``name.`` and more) fires between GOOD and the snapshot."""
+    from casreplay.forensics.triggers.history import check_snapshots  # noqa: PLC0415 - start-up speed
+
+    repository = session.repository()
+
+    def judge(snapshot: Snapshot) -> Verdict:
+        if snapshot.id == request.good.id:
+            return Verdict.GOOD
+        found = check_snapshots(repository, request.good, snapshot).findings
+        fires = any(f.rule == name or f.rule.startswith(name + ".") for f in found)
+        return Verdict.BAD if fires else Verdict.GOOD
+
+    return judge
+
+
+def compile_pattern(pattern: str) -> Callable[[bytes], bool]:
+    """A regular expression as a test on contents; lines are anchored by ``^`` and ``$``.
+
+    RE2 where it is installed and understands the pattern: its time is linear. Otherwise
+    Python's own, which a hostile pattern can keep busy for long.
+
+    Raises:
+        UsageError: it is no regular expression.
+    """
+    raw = pattern.encode("utf-8", "surrogateescape")
+    try:
+        import re2  # noqa: PLC0415 - an optional extra
+
+        options = re2.Options()
+        options.log_errors = False
+        found = re2.compile(b"(?m)" + raw, options)
+    except (ImportError, ValueError, re.error):
+        found = None
+    except Exception as error:
+        if type(error).__module__.partition(".")[0] not in ("re2", "_re2"):
+            raise
+        found = None  # not in RE2's language: backreferences, look-around
+    if found is None:
+        try:
+            found = re.compile(raw, re.MULTILINE)
+        except re.error as error:
+            raise UsageError(f"{pattern!r} is no regular expression ({error})") from error
+    return lambda content: found.search(content) is not None
+
+
+def _split(text: str, shape: str) -> tuple[str, str]:
+    path, colon, rest = text.partition(":")
+    if not colon or not path or not rest:
+        raise UsageError(f"{text!r} is not {shape}")
+    return path, rest
+
+
+def write_patch(session: Session, report: BisectReport, file: str | None) -> None:
+    """Write the minimal change (or, without one, nothing) to ``file``.
+
+    Raises:
+        UsageError: there is no minimal change to write.
+    """
+    if file is None:
+        return
+    if report.shrunk is None:
+        raise UsageError("There is no minimal change to write", hint="--minimize looks for one")
+    with open(session.path(file), "wb") as out:
+        out.write(report.shrunk.patch)
+    session.out.note(f"The minimal change is in {file}")

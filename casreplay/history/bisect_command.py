@@ -1,0 +1,236 @@
+"""A whole bisect with a command: search, confirmation, change set, culprits.
+
+Wires the parts together and chooses nothing of its own: the search is ``bisect`` or
+``bisect_flips``, runs are ``probes`` through ``bisect_run``, the minimal set is
+``bisect_shrink``. State is a log in the store's caches, written after every verdict.
+"""
+
+from __future__ import annotations
+
+import math
+from concurrent.futures import Executor, ThreadPoolExecutor
+from dataclasses import replace
+
+from casreplay.codec.hashing import blob_id
+from casreplay.history.bisect import Bisector
+from casreplay.history.bisect_flips import FlipFinder
+from casreplay.history.bisect_model import Status, Verdict
+from casreplay.history.bisect_range import Range
+from casreplay.history.bisect_report import BisectReport, Effort, report_of
+from casreplay.history.bisect_run import Judge, ProbeRecord, Runner, SearchJob, VerdictCache, run_search
+from casreplay.history.bisect_session import BisectRequest, Listener, boundary_changes, range_of
+from casreplay.history.bisect_shrink import PartialTrees, judge_tree, shrink
+from casreplay.history.bisect_state import (
+    BisectState,
+    VerdictRow,
+    decode_cache,
+    decode_state,
+    encode_cache,
+    encode_state,
+    settings_of,
+)
+from casreplay.history.diff import diff_trees
+from casreplay.history.overlay import OverlayStore
+from casreplay.history.probes import Command, CommandProbe, ProbeArea
+from casreplay.model.objects import Snapshot
+from casreplay.store.base import CommitStore
+
+__all__ = ["RUN_LOG", "bisect_command"]
+
+RUN_LOG = "bisect-run.jsonl"
+MAX_REPEATS = 12
+
+
+def bisect_command(
+    store: CommitStore,
+    request: BisectRequest,
+    command: Command,
+    *,
+    listener: Listener | None = None,
+    executor: Executor | None = None,
+) -> BisectReport:
+    """Search with a command, then shrink the boundary's change set.
+
+    State is written after every verdict (``bisect-run.jsonl`` among the store's caches); the
+    same search, interrupted before, goes on where it was.
+
+    Args:
+        store: history and objects; nothing but caches is written.
+        request: what to look for.
+        command: the predicate.
+        listener: told of progress.
+        executor: where runs happen; a local pool of ``request.jobs`` threads when left out.
+
+    Raises:
+        BisectAbortedError: the command cannot judge (exit 127 or above).
+        KeyboardInterrupt: nothing is left behind; the next call goes on from here.
+    """
+    started = request.clock()
+    overlay = OverlayStore(store)
+    line = range_of(store, request)
+    pool = executor or ThreadPoolExecutor(max_workers=max(request.jobs, 1))
+    try:
+        with ProbeArea(overlay) as area:
+            runner = CommandProbe(area, command)
+            run = _CommandRun(store, request, line, command, listener or Listener())
+            try:
+                report = run.search(runner, pool)
+                report = run.shrink(runner, overlay, report)
+            except BaseException:
+                area.stop_all()
+                raise
+            finally:
+                if executor is None:
+                    pool.shutdown(wait=True, cancel_futures=True)
+            leftovers = area.leftovers
+    finally:
+        if executor is None:
+            pool.shutdown(wait=True, cancel_futures=True)
+    return replace(
+        report, effort=replace(report.effort, leftovers=leftovers, elapsed_ns=request.clock() - started)
+    )
+
+
+class _CommandRun:
+    """One call of ``bisect_command``: the log, the memory of verdicts, and what is counted."""
+
+    def __init__(
+        self, store: CommitStore, request: BisectRequest, line: Range, command: Command, listener: Listener
+    ) -> None:
+        self._store = store
+        self._request = request
+        self._line = line
+        self._listener = listener
+        self._judge = Judge(line.size, any_failure=request.any_failure)
+        self._predicate = command.line
+        self._cache_name = f"bisect-verdicts-{blob_id(_digest(command, request)).hex()[:16]}.jsonl"
+        known = decode_cache(store.read_cache(self._cache_name)) if request.use_cache else {}
+        self._cache = VerdictCache(known, enabled=request.use_cache)
+        self._positions = {line.first(p).id.hex(): p for p in range(line.size)}
+        self._state = self._begin(command)
+        self._resumed = len(self._state.rows)
+
+    def _begin(self, command: Command) -> BisectState:
+        """A fresh state, or the one that an interrupted run of the same search left."""
+        r, o = self._request, self._request.options
+        settings = settings_of(
+            command=command.line,
+            timeout_s=command.timeout_s,
+            watch=[path.decode("utf-8", "backslashreplace") for path in r.watch],
+            first_parent=r.first_parent,
+            any_failure=r.any_failure,
+            find_all=r.find_all,
+            confirm=o.confirm,
+            rates=list(o.rates) if o.rates else None,
+        )
+        state = BisectState(r.good.id.hex(), r.bad.id.hex(), settings)
+        data = self._store.read_cache(RUN_LOG) if r.use_cache else None
+        if data:
+            earlier = decode_state(data)
+            if earlier.is_same_search(state) and not earlier.over:
+                return earlier
+        return state
+
+    def search(self, runner: Runner, pool: Executor) -> BisectReport:
+        request = self._request
+        searcher: Bisector | FlipFinder
+        kind = FlipFinder if request.find_all else Bisector
+        searcher = kind(self._line.size, request.options)
+        self._replay(searcher)
+        self._listener.begin(self._line, self._resumed)
+        job = SearchJob(
+            self._line,
+            runner,
+            self._judge,
+            self._cache,
+            self._record,
+            request.labels,
+            request.budget_s,
+            request.clock,
+        )
+        outcome = run_search(searcher, job, pool, width=max(request.jobs, 1))
+        self._state = replace(self._state, over=True)
+        self._save()
+        if request.use_cache:
+            self._store.write_cache(self._cache_name, [encode_cache(self._cache.known)])
+        report = report_of(
+            outcome,
+            self._line,
+            predicate=self._predicate,
+            signature=self._judge.reference[0] if self._judge.reference else None,
+            effort=self._effort(),
+        )
+        return replace(report, changes=boundary_changes(self._store, report))
+
+    def shrink(self, runner: Runner, overlay: OverlayStore, report: BisectReport) -> BisectReport:
+        """Add the minimal set, where one was asked for and there is a boundary."""
+        good, bad = report.last_good, report.first_bad
+        if report.status is not Status.FOUND or good is None or bad is None:
+            return report
+        changes = list(diff_trees(overlay, good.root, bad.root))
+        is_wanted = self._request.minimize
+        if is_wanted is False or not changes or (is_wanted is None and len(changes) == 1):
+            return report
+        trees = PartialTrees(overlay, good.root)
+        is_bad = judge_tree(runner, self._judge, repeats=self._repeats(bad))
+        listener = self._listener
+        found = shrink(
+            trees,
+            changes,
+            is_bad,
+            on_trial=lambda applied, parts, bad: listener.shrinking(parts, applied, bad),
+        )
+        return replace(report, shrunk=found, effort=replace(report.effort, shrink_runs=found.runs))
+
+    def _repeats(self, bad: Snapshot) -> int:
+        """Runs until a state that fails as often as the bad side shows it with 95 %."""
+        bad_at = self._line.position_of(bad) or 0
+        side = [row.verdict for row in self._state.rows if self._positions.get(row.snapshot, -1) >= bad_at]
+        failed, passed = side.count(Verdict.BAD), side.count(Verdict.GOOD)
+        if not passed or not failed:
+            return 1
+        rate = min(failed / (failed + passed), 0.999)
+        return min(MAX_REPEATS, math.ceil(math.log(0.05) / math.log(1 - rate)))
+
+    def _replay(self, searcher: Bisector | FlipFinder) -> None:
+        """Feed the verdicts of an interrupted run; each costs nothing."""
+        for row in self._state.rows:
+            position = self._positions.get(row.snapshot)
+            if position is None:
+                continue
+            searcher.mark(position, row.verdict)
+            if position == self._line.size - 1 and row.verdict is Verdict.BAD and row.signature:
+                self._judge.reference.append(row.signature)
+
+    def _record(self, record: ProbeRecord) -> None:
+        snapshot = self._line.first(record.position)
+        self._state = self._state.with_row(
+            VerdictRow(
+                snapshot.id.hex(),
+                record.verdict,
+                "cached" if record.cached else "run",
+                record.signature,
+                record.elapsed_ns,
+                record.why,
+                record.note,
+            )
+        )
+        self._save()
+        self._listener.probe(self._line, record)
+
+    def _save(self) -> None:
+        self._store.write_cache(RUN_LOG, [encode_state(self._state)])
+
+    def _effort(self) -> Effort:
+        rows = self._state.rows
+        return Effort(
+            runs=sum(row.source == "run" for row in rows),
+            cached=sum(row.source == "cached" for row in rows),
+            skipped=sum(row.verdict is Verdict.SKIP for row in rows),
+            differing=self._judge.differing,
+        )
+
+
+def _digest(command: Command, request: BisectRequest) -> bytes:
+    """What a remembered verdict depends on besides the content."""
+    return b"\0".join([command.line.encode("utf-8", "surrogateescape"), *request.watch])

@@ -1,0 +1,259 @@
+"""bisect as people use it: one-shot, by hand, interrupted, as JSON; the workspace stays as it is."""
+
+from __future__ import annotations
+
+import json
+import os
+import select
+import signal
+import subprocess
+import sys
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from casreplay.history.probes import PREFIX
+
+BODY = "".join(f"line {i}\n" for i in range(30))
+
+
+def edited(number):
+    text = BODY
+    if number >= 17:
+        text = text.replace("line 3\n", "line three\n").replace("line 25\n", "broken here\n")
+    return text
+
+
+@pytest.fixture
+def story(cli):
+    """Thirty snapshots: from 17 on ``app.txt`` is broken, with two more files in the same snapshot."""
+    for number in range(30):
+        cli.write("app.txt", edited(number))
+        cli.write("counter.txt", f"{number}\n")
+        cli.write("settings.json", json.dumps({"model": {"temperature": 0.2 if number < 9 else 0.9}}))
+        cli.write("flag.txt", "on\n" if 5 <= number < 11 or number >= 22 else "off\n")
+        if number == 17:
+            cli.write("notes/why.md", "because\n")
+        cli(f"commit -m 'step {number}'" + (" --tag good" if number == 0 else ""))
+    return cli
+
+
+CHECK = "! grep -q broken app.txt"
+
+
+def contents(folder):
+    """Every file with its bytes and modification time."""
+    found = {}
+    for at, _, files in os.walk(folder):
+        for name in files:
+            full = Path(at, name)
+            found[str(full.relative_to(folder))] = (full.read_bytes(), full.stat().st_mtime_ns)
+    return found
+
+
+def probe_folders():
+    return [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(PREFIX + str(os.getpid()))]
+
+
+def test_a_command_finds_snapshot_file_and_hunk(story):
+    before = contents(story.folder)
+    result = story(f"bisect good @ --run '{CHECK}'")
+    assert '"step 17"' in result.out.split("is the first bad snapshot")[0]
+    assert "* M  app.txt" in result.out
+    assert "+broken here" in result.out
+    assert "+line three" not in result.out
+    assert "casreplay restore" in result.out
+    assert contents(story.folder) == before
+    assert probe_folders() == []
+
+
+def test_the_json_has_every_field_of_the_answer(story):
+    found = story(f"bisect good @ --run '{CHECK}' --json --no-cache").json
+    ids = [row["id"] for row in story("log --json").json][::-1]
+    assert found["status"] == "found"
+    assert (found["last_good"], found["first_bad"]) == (ids[16], ids[17])
+    assert found["candidates"] == [ids[17]]
+    assert found["flips"] == [{"from": "good", "to": "bad", "last": ids[16], "first": ids[17]}]
+    assert found["runs"] <= 5 + 2 + 6
+    assert (found["cached"], found["skipped"]) == (0, 0)
+    assert 0.9 < found["posterior"] <= 1
+    assert found["signature"]["exit_code"] == 1
+    assert [c["path"] for c in found["changes"]] == ["app.txt", "counter.txt", "notes/why.md"]
+    assert found["culprits"] == [
+        {
+            "path": "app.txt",
+            "hunks": [{"old_start": 26, "old_lines": 1, "new_start": 26, "new_lines": 1}],
+            "whole": False,
+        }
+    ]
+    assert found["elapsed_s"] > 0
+
+
+def test_verdicts_are_remembered_between_bisects(story):
+    first = story(f"bisect good @ --run '{CHECK}' --json").json
+    second = story(f"bisect good @ --run '{CHECK}' --json").json
+    assert second["first_bad"] == first["first_bad"]
+    assert second["cached"] >= 3
+    assert second["runs"] < first["runs"]
+
+
+@pytest.mark.parametrize(
+    ("options", "number", "flips"),
+    [
+        ("--grep '^broken'", 17, 1),
+        ("--grep '^on$' --path '*.txt'", 22, 3),
+        ("--json-value settings.json:model.temperature=0.9", 9, 1),
+        ("--exists notes/why.md", 17, 1),
+        ("--changed settings.json", 9, 1),
+        ("--larger app.txt:235", 17, 1),
+        ("--missing nowhere --invert", None, 0),
+    ],
+)
+def test_built_in_predicates_know_all_flips(story, options, number, flips):
+    result = story(f"bisect good @ {options} --json", code=0 if number is not None else 22)
+    rows = story("log --json").json[::-1]
+    assert len(result.json["flips"]) == flips
+    if number is not None:
+        assert result.json["first_bad"] == rows[number]["id"]
+        assert result.json["posterior"] == 1
+        assert result.json["runs"] <= 40
+
+
+def test_agreeing_ends_have_an_exit_code_of_their_own(story):
+    result = story("bisect good @ --run true", code=22)
+    assert "both ends are good" in result.out
+    assert "is the first bad" not in result.out
+
+
+def test_a_search_may_go_back_in_time(story):
+    rows = story("log --json").json[::-1]
+    found = story("bisect @~5 @~15 --grep '^off$' --json").json
+    assert (found["last_good"], found["first_bad"]) == (rows[22]["id"], rows[21]["id"])
+    assert "turned it around" in story("bisect @~5 @~15 --grep '^off$'").out
+
+
+def test_ends_the_wrong_way_round_are_said(story):
+    found = story("bisect @ good --grep broken --json", code=23).json
+    assert found["reason"] == "the good end is bad and the bad end is good"
+    assert found["first_bad"] is None
+
+
+def test_a_command_that_does_not_exist_stops_everything(story):
+    result = story("bisect good @ --run no-such-program-anywhere", code=1)
+    assert "cannot judge" in result.err
+    assert probe_folders() == []
+
+
+def test_an_untestable_block_leaves_an_interval(story):
+    skip = "n=$(cat counter.txt); [ $n -ge 15 ] && [ $n -lt 19 ] && exit 125"
+    result = story(f"bisect good @ --run '{skip}; {CHECK}' --json", code=20)
+    rows = story("log --json").json[::-1]
+    assert result.json["candidates"] == [rows[n]["id"] for n in range(15, 20)]
+    assert result.json["skipped"] >= 4
+
+
+def test_both_windows_are_found_with_a_command(story):
+    result = story("bisect good @ --all --run 'grep -q off flag.txt' --json")
+    rows = story("log --json").json[::-1]
+    assert [flip["first"] for flip in result.json["flips"]] == [rows[n]["id"] for n in (5, 11, 22)]
+
+
+def test_the_patch_of_the_minimal_change_applies(story, tmp_path):
+    story(f"bisect good @ --run '{CHECK}' --patch ../culprit.patch")
+    text = (story.folder.parent / "culprit.patch").read_text()
+    assert text.startswith("diff --git a/app.txt b/app.txt")
+    (tmp_path / "app.txt").write_text(BODY)
+    subprocess.run(["git", "apply", story.folder.parent / "culprit.patch"], cwd=tmp_path, check=True)
+    assert "broken here" in (tmp_path / "app.txt").read_text()
+    assert "line 3\n" in (tmp_path / "app.txt").read_text()
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "bisect good @",
+        "bisect good good --run true",
+        "bisect good @ --run true --exists a",
+        "bisect good @ --grep '('",
+        "bisect good @ --json-value nonsense",
+        "bisect good @ --larger app.txt:lots",
+        "bisect good @ --run true --flake-rate 0.7",
+        "bisect good @ --run true --invert",
+        "bisect good @ --exists a --path '*.py'",
+    ],
+)
+def test_wrong_calls_are_usage_errors(story, line):
+    story(line, code=2)
+
+
+def test_a_search_by_hand_from_start_to_reset(story):
+    rows = story("log --json").json[::-1]
+    story("bisect good", code=2)
+    assert "name a good snapshot" in story("bisect start").out
+    story("bisect good good")
+    found = story("bisect bad @ --json").json
+    for _ in range(10):
+        if found["status"] != "running":
+            break
+        number = next(n for n, row in enumerate(rows) if row["id"] == found["next"])
+        assert f"#{number + 1} " in story("bisect next").out
+        folder = Path(story("bisect view").out.strip())
+        assert (folder / "counter.txt").read_text() == f"{number}\n"
+        assert story("bisect status --json").json["remaining"] == found["remaining"]
+        found = story(f"bisect {'bad' if number >= 17 else 'good'} --json").json
+    assert (found["status"], found["first_bad"]) == ("found", rows[17]["id"])
+    saved = story("bisect log").raw
+    (story.folder.parent / "saved.jsonl").write_bytes(saved)
+    assert all(json.loads(line) for line in saved.splitlines())
+    story("bisect reset")
+    assert not folder.exists()
+    story("bisect status", code=2)
+    assert '"step 17"' in story("bisect replay ../saved.jsonl").out
+
+
+def test_marks_outside_the_range_and_broken_logs_are_refused(story):
+    story("bisect start @~20 @~10")
+    story("bisect good @", code=2)
+    story("bisect skip @~15")
+    story.write("../broken.jsonl", '{"type": "bisect"}\n')
+    story("bisect replay ../broken.jsonl", code=1)
+
+
+PROGRAM = "import sys; from casreplay.cli.main import main; sys.argv[0] = 'casreplay'; main()"
+
+
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+def test_an_interrupted_bisect_leaves_nothing_and_goes_on_where_it_was(story, tmp_path, number):
+    begun = tmp_path / "begun"
+    os.mkfifo(begun)
+    block = (
+        f"[ $(cat counter.txt) = 14 ] && [ ! -e {tmp_path}/second ] && echo > {begun} && sleep 60; {CHECK}"
+    )
+    environ = {**story.environ, "PYTHONPATH": os.pathsep.join(sys.path), "TMPDIR": str(tmp_path)}
+    arguments = ["bisect", "good", "@", "--run", block, "--no-minimize"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", PROGRAM, *arguments], cwd=story.folder, env=environ, stdout=subprocess.DEVNULL
+    )
+    with open(os.open(begun, os.O_RDONLY | os.O_NONBLOCK), "rb") as waiting:
+        assert select.select([waiting], [], [], 20)[0]
+    assert [p for p in tmp_path.iterdir() if p.name.startswith(PREFIX)]
+    process.send_signal(number)
+    assert process.wait(20) == (130 if number == signal.SIGINT else 143)
+    assert not [p for p in tmp_path.iterdir() if p.name.startswith(PREFIX)]
+    (tmp_path / "second").touch()
+    done = subprocess.run(
+        [sys.executable, "-c", PROGRAM, *arguments],
+        cwd=story.folder,
+        env=environ,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert '"step 17"' in done.stdout
+    assert "Going on after" in done.stderr
+
+
+def test_a_snapshot_of_many_names_is_not_mistaken_for_a_subcommand(story):
+    story("tag log @~3")
+    assert story("bisect run good log --exists nowhere --json", code=22).json["status"] == "endpoints_agree"
