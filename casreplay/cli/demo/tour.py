@@ -47,7 +47,7 @@ TOUR: tuple[Step, ...] = (
     Step(
         "Too much to read: let bisect find the change",
         "It runs the check on snapshots in between, in folders of its own, then shrinks the change.",
-        ('casreplay bisect checked @ --confirm 1 --run "python tools/check.py"',),
+        ('casreplay bisect checked @ --run "python tools/check.py"',),
     ),
     Step(
         "One line: the tax rate went from 0.19 to 19",
@@ -100,10 +100,15 @@ def walk_through(
 
 
 def _python(environ: Mapping[str, str]) -> str:
-    """What to type for Python here: its name where that is found, else where this one is."""
+    """What to type for this very Python here: a short name where that leads to it, else its path."""
     from shutil import which  # noqa: PLC0415 - the demo alone starts a program
 
-    return "python " if which("python", path=environ.get("PATH", "")) else shlex.quote(sys.executable) + " "
+    here = os.path.realpath(sys.executable)
+    for name in ("python", "python3"):
+        found = which(name, path=environ.get("PATH", ""))
+        if found is not None and os.path.realpath(found) == here:
+            return name + " "
+    return shlex.quote(sys.executable) + " "
 
 
 def _program_output(words: Sequence[str], workspace: bytes, environ: Mapping[str, str]) -> bytes:
