@@ -44,6 +44,8 @@ ENVIRONMENT = {
     "CASREPLAY_STORE": "the store to use; `--store` wins over it",
     "CASREPLAY_DEBUG": "set to anything: an internal error shows where it happened",
     "NO_COLOR": "set to anything: no colours",
+    "CASREPLAY_SNAPSHOT": "set by bisect for the commands it runs: the id of the snapshot they judge",
+    "CASREPLAY_LABEL": "set by bisect for the commands it runs: the label of that snapshot",
     "XDG_DATA_HOME": "where stores go by default (`$XDG_DATA_HOME/casreplay`)",
 }
 
