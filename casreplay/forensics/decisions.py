@@ -20,7 +20,7 @@ from casreplay.model.paths import display
 from casreplay.trace.source import Marked, TextRecord
 from casreplay.trace.text import TextSource
 
-__all__ = ["DecisionFile", "decisions_in", "link_changes", "lost_decisions", "mermaid"]
+__all__ = ["DecisionFile", "decisions_in", "link_changes", "lost_decisions", "mermaid", "mermaid_links"]
 
 MAX_FILE_BYTES = 32 << 20
 """Of a larger file the last so many bytes are read."""
@@ -193,17 +193,21 @@ def date_by_history(decision: Decision, versions: Iterable[tuple[int, Callable[[
 
 def mermaid(decisions: Sequence[Decision], *, limit: int = 30) -> str:
     """The chain as a Mermaid flowchart: decisions in order, each with its reason and what followed."""
+    return mermaid_links([(one.text, one.why, one.followed) for one in decisions], limit=limit)
+
+
+def mermaid_links(links: Sequence[tuple[str, str, Sequence[str]]], *, limit: int = 30) -> str:
+    """The same from (decision, why, what followed) triples."""
     lines = ["flowchart TD"]
-    for i, one in enumerate(decisions[:limit]):
-        lines.append(f'  d{i}["{_label(one.text)}"]')
-        if one.why:
-            lines.append(f'  w{i}(["{_label(one.why)}"]) -. why .-> d{i}')
-        for k, after in enumerate(one.followed[:2]):
-            lines.append(f'  d{i} --> f{i}_{k}["{_label(after)}"]')
+    for i, (text, why, followed) in enumerate(links[:limit]):
+        lines.append(f'  d{i}["{_label(text)}"]')
+        if why:
+            lines.append(f'  w{i}(["{_label(why)}"]) -. why .-> d{i}')
+        lines += [f'  d{i} --> f{i}_{k}["{_label(after)}"]' for k, after in enumerate(followed[:2])]
         if i:
             lines.append(f"  d{i - 1} ==> d{i}")
-    if len(decisions) > limit:
-        lines.append(f'  d{limit - 1} ==> more["{len(decisions) - limit} more"]')
+    if len(links) > limit:
+        lines.append(f'  d{limit - 1} ==> more["{len(links) - limit} more"]')
     return "\n".join(lines)
 
 

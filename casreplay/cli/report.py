@@ -1,0 +1,121 @@
+"""``report``: an incident, or all of them, as Markdown, JSON, HTML or SARIF."""
+
+from __future__ import annotations
+
+import os
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from casreplay.cli.analyze import incident_database
+from casreplay.cli.options import command
+from casreplay.cli.session import Session
+from casreplay.errors import MissingObjectError, StoreIOError
+
+if TYPE_CHECKING:
+    from casreplay.report.model import Report
+
+__all__ = ["report", "write_output"]
+
+MAX_SHOWN_BYTES = 1 << 20
+
+
+def write_output(session: Session, name: str, text: str) -> None:
+    """Write a file in one step: the old one stays until the new one is whole."""
+    path = session.path(name)
+    temporary = path + b".%d.tmp" % os.getpid()
+    try:
+        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
+            file.write(text)
+        os.replace(temporary, path)
+    except OSError as error:
+        raise StoreIOError(f"Cannot write {name}: {error.strerror}", path=name) from error
+
+
+@command(
+    "report",
+    examples=[
+        "casreplay report INC-0001",
+        "casreplay report INC-0001 --format html -o report.html",
+        "casreplay report --summary --since 30d",
+    ],
+)
+@click.argument("name", required=False, metavar="[INC]")
+@click.option("--summary", is_flag=True, help="Report on all incidents instead of one.")
+@click.option(
+    "--since", metavar="TIME", help="With --summary: only those recorded since (a date, a time, 30d)."
+)
+@click.option(
+    "--format", "form", type=click.Choice(["md", "json", "html", "sarif"]), default="md", show_default=True
+)
+@click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
+@click.pass_obj
+def report(session: Session, /, *, name: str | None, summary: bool, **options: Any) -> None:
+    """Write the report on an incident, or a summary over all.
+
+    The same incident gives the same bytes. HTML is one file that asks nothing from anywhere.
+    """
+    if summary == (name is not None):
+        raise click.UsageError("Name one incident, or say --summary.")
+    made = _summary(session, options["since"]) if name is None else _incident(session, name)
+    text = _rendered(made, options["form"])
+    if options["output"] is None:
+        session.out.raw([text.encode("utf-8", "backslashreplace")])
+    else:
+        write_output(session, options["output"], text)
+        session.out.confirm(f"Wrote {options['output']}")
+
+
+def _summary(session: Session, since: str | None) -> Report:
+    from casreplay.history.times import parse_time  # noqa: PLC0415 - start-up speed
+    from casreplay.incidents.patterns import group  # noqa: PLC0415 - start-up speed
+    from casreplay.report.summary import summary_report  # noqa: PLC0415 - start-up speed
+
+    since_ns = parse_time(since, now_ns=session.clock(), zone=None) if since is not None else None
+    with incident_database(session) as database:
+        found = database.incidents(since_ns=since_ns)
+        last = max((one.detected_ns for one in found), default=0)
+        patterns = group((("", one) for one in found), database.ignored(), last)
+    return summary_report(found, patterns, since_ns)
+
+
+def _incident(session: Session, name: str) -> Report:
+    from casreplay.forensics.redaction import Redactor  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.triggers.history import blob_secrets  # noqa: PLC0415 - start-up speed
+    from casreplay.model.ids import ObjectId  # noqa: PLC0415 - start-up speed
+    from casreplay.report.build import incident_report  # noqa: PLC0415 - start-up speed
+
+    repository = session.repository()
+    with incident_database(session) as database:
+        one = database.get(name)
+    with blob_secrets(repository) as secrets:
+        redactor = Redactor(secrets.scanner)
+
+        def read(blob: str) -> bytes | None:
+            object_id = ObjectId(bytes.fromhex(blob))
+            try:
+                if repository.objects.info(object_id).raw_bytes > MAX_SHOWN_BYTES:
+                    return None
+                return redactor.bytes(repository.objects.get(object_id))
+            except MissingObjectError:
+                return None  # only the folder held it, or it was purged
+
+        return incident_report(one, read)
+
+
+def _rendered(made: Report, form: str) -> str:
+    if form == "html":
+        from casreplay.report.html import to_html  # noqa: PLC0415 - only when asked for
+
+        return to_html(made)
+    if form == "md":
+        from casreplay.report.markdown import to_markdown  # noqa: PLC0415 - only when asked for
+
+        return to_markdown(made)
+    import json  # noqa: PLC0415 - only when asked for
+
+    if form == "sarif":
+        from casreplay.report.sarif import rows_to_sarif  # noqa: PLC0415 - only when asked for
+
+        return json.dumps(rows_to_sarif(made.findings), indent=2, ensure_ascii=True) + "\n"
+    return json.dumps(made.data, indent=2, ensure_ascii=True) + "\n"
