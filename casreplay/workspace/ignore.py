@@ -29,6 +29,15 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass
 
 from casreplay.codec.hashing import blob_id
+from casreplay.workspace.ignore_defaults import (
+    DEFAULT_GROUPS,
+    RANK_EXCLUDE,
+    RANK_GITIGNORE,
+    RANK_OWN,
+    RANK_PROTECTED,
+    RuleGroup,
+)
+from casreplay.workspace.ignore_live import Live, advance, closure, is_tied, name_tests, turning_names
 from casreplay.workspace.patterns import NameTest, Pattern, literal_pattern, parse_line, parse_lines
 
 __all__ = ["DEFAULT_GROUPS", "FolderRules", "IgnoreFiles", "IgnoreRules", "RuleGroup"]
@@ -36,58 +45,8 @@ __all__ = ["DEFAULT_GROUPS", "FolderRules", "IgnoreFiles", "IgnoreRules", "RuleG
 GIT_IGNORE = b".gitignore"
 OWN_IGNORE = b".casreplayignore"
 
-RANK_DEFAULT, RANK_GITIGNORE, RANK_EXCLUDE, RANK_OWN, RANK_PROTECTED = range(5)
 EVERYTHING = ("*", "**", "**/*")
 CACHED_FOLDERS = 10_000
-
-
-@dataclass(frozen=True, slots=True)
-class RuleGroup:
-    """Rules that are switched together and named together.
-
-    Attributes:
-        name: stable word; for a built-in group the key of ``DEFAULT_EXCLUDES`` in the configuration.
-        patterns: lines of gitignore syntax.
-        reason: why these are left out, a phrase for people.
-        rank: precedence of the patterns.
-    """
-
-    name: str
-    patterns: tuple[str, ...]
-    reason: str
-    rank: int = RANK_DEFAULT
-
-
-DEFAULT_GROUPS: tuple[RuleGroup, ...] = (
-    RuleGroup("git", (".git",), "the inside of git repositories, nested ones too", RANK_PROTECTED),
-    RuleGroup("bytecode", ("__pycache__/", "*.pyc", "*.pyo"), "bytecode, regenerated from its source"),
-    RuleGroup(
-        "tool_caches",
-        (
-            ".mypy_cache/",
-            ".pytest_cache/",
-            ".ruff_cache/",
-            ".hypothesis/",
-            ".pytype/",
-            ".eslintcache",
-            ".stylelintcache",
-            ".parcel-cache/",
-            ".turbo/",
-            ".nyc_output/",
-            ".sass-cache/",
-            "**/node_modules/.cache/",
-        ),
-        "caches of linters, type checkers and bundlers",
-    ),
-    RuleGroup("desktop", (".DS_Store", "Thumbs.db"), "thumbnails and view settings of file managers"),
-)
-"""What is left out unless switched off: only what is regenerated and worthless.
-
-Dependency folders (``node_modules``, virtual environments, ``vendor``) are captured: drift lives there.
-"""
-
-_Live = tuple[tuple[Pattern, tuple[int, ...]], ...]
-"""Rules that can still match below a folder, each with the segments it has reached there."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -127,8 +86,8 @@ class IgnoreRules:
         self.ignore_names = files.names
         """Names of ignore files; a walker that meets one hands its text to ``enter`` or ``for_folder``."""
         self._shared: dict[tuple[object, ...], FolderRules] = {}
-        live = tuple((p, _closure(p, (0,))) for p in excluded)
-        include = None if included is None else tuple((p, _closure(p, (0,))) for p in included)
+        live = tuple((p, closure(p, (0,))) for p in excluded)
+        include = None if included is None else tuple((p, closure(p, (0,))) for p in included)
         self._base = self.shared(live, include, covered=False)
         self._by_path: dict[bytes, FolderRules] = {}
 
@@ -222,7 +181,7 @@ class IgnoreRules:
         found = {name: self._read(prefix + name) for name in self.ignore_names}
         return {name: text for name, text in found.items() if text is not None}
 
-    def shared(self, live: _Live, include: _Live | None, *, covered: bool) -> FolderRules:
+    def shared(self, live: Live, include: Live | None, *, covered: bool) -> FolderRules:
         """The one ``FolderRules`` for this state; identity of the patterns is enough for a key."""
         key = (
             tuple((id(p), at) for p, at in live),
@@ -251,16 +210,16 @@ class FolderRules:
         "is_trivial",
     )
 
-    def __init__(self, owner: IgnoreRules, live: _Live, include: _Live | None, *, covered: bool) -> None:
+    def __init__(self, owner: IgnoreRules, live: Live, include: Live | None, *, covered: bool) -> None:
         self._owner = owner
         self._live = live
         self._include = include
         self._covered = covered
-        self._tests = _tests(live, lowest_keeps=False)
-        self._include_tests = _tests(include or (), lowest_keeps=True)
-        self._turns = _turns((*live, *(include or ())))
+        self._tests = name_tests(live, lowest_keeps=False)
+        self._include_tests = name_tests(include or (), lowest_keeps=True)
+        self._turns = turning_names((*live, *(include or ())))
         self._other: FolderRules | None = None
-        if not self._turns and include is None and not _ends(live):
+        if not self._turns and include is None and not is_tied(live):
             self._other = self
         self._seen: dict[tuple[Pattern, ...], FolderRules] = {}
         self.is_trivial = not self._tests and include is None
@@ -277,7 +236,7 @@ class FolderRules:
             return False
         if not is_folder:
             return not self._is_included(name, is_folder=False)
-        return not (self._is_included(name, is_folder=True) or _advance(self._include, name))
+        return not (self._is_included(name, is_folder=True) or advance(self._include, name))
 
     def enter(self, name: bytes, texts: Mapping[bytes, bytes] | None = None) -> FolderRules:
         """Rules for the folder ``name`` in this folder.
@@ -295,8 +254,8 @@ class FolderRules:
         include, covered = self._include, self._covered
         if include is not None:
             covered = self._is_included(name, is_folder=True)
-            include = _advance(include, name)
-        rules = self._owner.shared(_advance(self._live, name), include, covered=covered)
+            include = advance(include, name)
+        rules = self._owner.shared(advance(self._live, name), include, covered=covered)
         if include is None and self._turns is not None and name not in self._turns:
             self._other = rules
         return rules
@@ -330,7 +289,7 @@ class FolderRules:
         key = tuple(added)
         found = self._seen.get(key)
         if found is None:
-            live = [*self._live, *((p, _closure(p, (0,))) for p in added)]
+            live = [*self._live, *((p, closure(p, (0,))) for p in added)]
             live.sort(key=lambda item: item[0].rank)
             found = FolderRules(self._owner, tuple(live), self._include, covered=self._covered)
             self._seen[key] = found
@@ -346,66 +305,3 @@ class FolderRules:
 def _parsed(lines: Iterable[str], rank: int) -> list[Pattern]:
     found = (parse_line(line.encode("utf-8", "surrogateescape"), rank) for line in lines)
     return [pattern for pattern in found if pattern is not None]
-
-
-def _closure(pattern: Pattern, at: Iterable[int]) -> tuple[int, ...]:
-    """``at`` with the segment behind each ``**`` added: ``**`` may stand for no folder at all."""
-    reached = set(at)
-    for i in list(reached):
-        if pattern.segments[i].deep and i + 1 < len(pattern.segments):
-            reached.add(i + 1)
-    return tuple(sorted(reached))
-
-
-def _advance(live: _Live, name: bytes) -> _Live:
-    """The rules that are left below the folder ``name``, with the segments they reach there."""
-    out = []
-    for pattern, at in live:
-        segments = pattern.segments
-        reached = {i for i in at if segments[i].deep}
-        reached.update(
-            i + 1 for i in at if i + 1 < len(segments) and not segments[i].deep and segments[i].matches(name)
-        )
-        if reached:
-            out.append((pattern, _closure(pattern, reached)))
-    return tuple(out)
-
-
-def _turns(live: _Live) -> frozenset[bytes] | None:
-    """The folder names that advance some rule; ``None`` when that takes more than comparing names."""
-    names: set[bytes] = set()
-    for pattern, at in live:
-        for i in at:
-            segment = pattern.segments[i]
-            if segment.deep or i + 1 == len(pattern.segments):
-                continue
-            if segment.literal is None:
-                return None
-            names.add(segment.literal)
-    return frozenset(names)
-
-
-def _ends(live: _Live) -> bool:
-    """Whether some rule is tied to this folder and gone in every folder below."""
-    return any(
-        not pattern.segments[i].deep and (i == 0 or not pattern.segments[i - 1].deep)
-        for pattern, at in live
-        for i in at
-    )
-
-
-def _tests(live: _Live, *, lowest_keeps: bool) -> tuple[tuple[bool, NameTest], ...]:
-    """Name tests from the highest precedence down, neighbours of one polarity joined; ``True`` keeps.
-
-    Where nothing is left out unless a rule says so, ``!`` rules below all others decide nothing.
-    """
-    runs: list[tuple[bool, list[Pattern]]] = []
-    for pattern, at in reversed(live):
-        if at[-1] != len(pattern.segments) - 1:
-            continue
-        if not runs or runs[-1][0] != pattern.negated:
-            runs.append((pattern.negated, []))
-        runs[-1][1].append(pattern)
-    while runs and runs[-1][0] and not lowest_keeps:
-        runs.pop()
-    return tuple((keeps, NameTest(patterns)) for keeps, patterns in runs)
