@@ -4,8 +4,8 @@
 
 Commit, nothing changed, change, status, diff, log, full restore compared byte for byte, restore of the older
 snapshot; then a large folder goes: prune, gc, `fsck --data`, and a restore after all that. Writes
-benchmarks/results/real-tree.json. Bytecode, tool caches and the inside of `.git` are not copied: they are left
-out by default.
+benchmarks/results/real-tree.json. Bytecode, tool caches and the inside of `.git` are not copied: these are
+left out by default.
 """
 
 import argparse
