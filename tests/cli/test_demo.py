@@ -78,8 +78,8 @@ def test_the_demo_finds_the_change_and_takes_it_back(demo):
 def test_the_demo_says_what_it_left_and_how_to_remove_it(demo):
     text, home = demo
     (base,) = [home / name for name in os.listdir(home) if name.startswith("casreplay-demo-")]
-    assert f"remove both with: rm -r {os.path.realpath(base)}" in text
-    assert sorted(os.listdir(base)) == ["store", "workspace"]
+    assert f"remove it all with: rm -r {os.path.realpath(base)}" in text
+    assert sorted(os.listdir(base)) == ["report.html", "store", "workspace"]
     assert [name for name in os.listdir(home) if name != base.name] == []
 
 

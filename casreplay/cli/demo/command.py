@@ -12,7 +12,7 @@ from casreplay.cli.options import command
 from casreplay.cli.session import Session
 from casreplay.cli.text import duration, safe_line
 from casreplay.clock import monotonic_ns
-from casreplay.errors import UsageError
+from casreplay.errors import EXIT_FAILED, EXIT_OK, UsageError
 
 __all__ = ["demo"]
 
@@ -24,7 +24,7 @@ SECOND_NS = 1_000_000_000
     "--dir", "directory", metavar="D", help="Where to put it; a new folder for temporary files if not given."
 )
 @click.pass_obj
-def demo(session: Session, *, directory: str | None) -> None:
+def demo(session: Session, *, directory: str | None) -> int:
     """Watch casreplay work on a made-up workspace.
 
     Writes a small project, plays a night of an agent's work into forty snapshots, one of which
@@ -45,13 +45,18 @@ def demo(session: Session, *, directory: str | None) -> None:
     out.line(f"{STEPS} snapshots taken in {duration(monotonic_ns() - started)}. Follow along with:")
     out.line(f"  cd {_quoted(workspace)}")
     environ = {key: value for key, value in session.environ.items() if key != "CASREPLAY_STORE"}
-    walk_through(TOUR, out, _runner(session, workspace, environ), workspace, environ)
+    failed = walk_through(TOUR, out, _runner(session, workspace, environ), workspace, environ)
     out.line()
     out.line(out.style("That was the tour", "bold") + f", in {duration(monotonic_ns() - started)}.")
     out.line(f"  workspace: {_shown(workspace)}")
     out.line(f"  store:     {_shown(store)}")
-    out.line(f"  remove both with: rm -r {_quoted(base)}")
+    out.line(f"  report:    {_shown(os.path.join(base, b'report.html'))}")
+    out.line(f"  remove it all with: rm -r {_quoted(base)}")
+    if failed:
+        out.warning(f"This did not work as it should: {'; '.join(failed)}")
+        return EXIT_FAILED
     out.line("Next: change to a folder of yours and type casreplay commit -m baseline")
+    return EXIT_OK
 
 
 def _folder(session: Session, directory: str | None) -> bytes:

@@ -70,6 +70,11 @@ TOUR: tuple[Step, ...] = (
         ("casreplay loss checked @", "casreplay restore checked data/archive"),
     ),
     Step(
+        "Tell the others: one page, no outside links, every sentence with its evidence",
+        "Open it in a browser; --format md, json and sarif write the same for other readers.",
+        ("casreplay report INC-0001 --format html -o ../report.html", "casreplay incident list"),
+    ),
+    Step(
         "Is the store sound?",
         "Every object is read back and checked against its id.",
         ("casreplay fsck --data",),
@@ -81,9 +86,12 @@ Runner = Callable[[Sequence[str]], int]
 
 def walk_through(
     steps: Sequence[Step], out: Output, run_casreplay: Runner, workspace: bytes, environ: Mapping[str, str]
-) -> None:
-    """Show every step: heading, text, each command line and what it prints."""
-    python = _python(environ)
+) -> list[str]:
+    """Show every step: heading, text, each command line and what it prints.
+
+    Returns the command lines that failed: 1 means "found" here, anything above does not.
+    """
+    python, failed = _python(environ), []
     for number, step in enumerate(steps, 1):
         out.line()
         out.line(out.style(f"{number}. {step.title}", "bold"))
@@ -93,10 +101,11 @@ def walk_through(
             out.line()
             out.line(out.style(f"$ {line}", "bold", "cyan"))
             words = shlex.split(line)
-            if words[0] == "casreplay":
-                run_casreplay(words[1:])
-            else:
+            if words[0] != "casreplay":
                 out.raw([_program_output(words, workspace, environ)])
+            elif run_casreplay(words[1:]) > 1:
+                failed.append(line)
+    return failed
 
 
 def _python(environ: Mapping[str, str]) -> str:
