@@ -53,7 +53,7 @@ class DiskStore:
         self.log.published = self.catalog.publish
         self._durable = durability != "off"
         self._decoder = Decoder(self.segments, self.catalog)
-        self._shares: dict[int, FileLock] = {}
+        self._shares: dict[int, tuple[FileLock, str]] = {}
         self.can_fork = True
         self.adopted_bytes = 0
 
@@ -226,7 +226,10 @@ class DiskStore:
                 self.log.expected_sweeps = self.log.sweeps()
         writer = SegmentWriter(self, claim=claim, rewriting=rewriting, durable=self._durable)
         if share is not None:
-            self._shares[id(writer)] = share
+            name = f"writer-{self.files.random_bytes(4).hex()}"
+            self._shares[id(writer)] = (share, name)
+            with suppress(StoreIOError):  # only a text for whoever has to wait
+                self.leases.announce(name)
         return writer
 
     def entry_of(self, object_id: bytes) -> Entry | None:
@@ -293,7 +296,9 @@ class DiskStore:
             if not self._shares:
                 self.log.expected_sweeps = None
             if share is not None:
-                share.release()
+                with suppress(StoreIOError):
+                    self.leases.withdraw(share[1])
+                share[0].release()
 
     def adopt(self, exported: bytes) -> tuple[tuple[int, int], ...]:
         """Take over what a forked worker synced and exported; returns its (segment, length) pairs.

@@ -40,12 +40,20 @@ class LogFile:
         """The whole file. Cost: reading what was appended since the last call."""
         size = self._size()
         known, data = self._data
-        if known > size:
-            known, data = 0, b""
-        if known < size:
-            data += self._pread(size - known, known)
-            self._data = (size, data)
+        if known == size <= self._end:
+            return data
+        self._forget_behind(self._end)
+        known, data = self._data
+        data += self._pread(size - known, known)
+        self._data = (size, data)
         return data
+
+    def _forget_behind(self, end: int) -> None:
+        """Drop what was read behind the last whole record: it may be cut away and written over."""
+        known, data = self._data
+        if known > end:
+            self._data = (end, data[:end])
+        self._block = (0, b"")
 
     def end(self) -> int:
         """Offset behind the last whole record; reads the file's end, or all of it after a crash."""
@@ -54,8 +62,10 @@ class LogFile:
             raise CorruptError("The log has no valid header", file=self._path)
         if size in (codec.HEADER_BYTES, self._end):
             return size
+        self._forget_behind(self._end)
         if self._record_before(size) is None:
             size = self._end_by_scanning()
+            self._forget_behind(size)
         self._end = size
         return size
 
@@ -125,7 +135,7 @@ class LogFile:
 
     def _pread(self, count: int, offset: int) -> bytes:
         known, data = self._data
-        if offset + count <= known:
+        if offset + count <= min(known, self._end):
             return data[offset : offset + count]
         handle = self._files.open(self._path)
         try:

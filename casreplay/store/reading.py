@@ -31,7 +31,7 @@ __all__ = ["MAX_WHOLE_BYTES", "Body", "Decoder", "verified"]
 
 MAX_WHOLE_BYTES = 2 << 30
 """``get`` refuses blobs longer than this; ``stream`` does not hold them."""
-_GROUP_CACHE_BYTES = 8 << 20
+_GROUP_CACHE_BYTES = 16 << 20
 _BODY_CACHE_BYTES = 16 << 20
 
 

@@ -38,7 +38,8 @@ __all__ = ["CHUNKED_ABOVE", "Host", "SegmentWriter", "decode_export", "encode_ex
 
 CHUNKED_ABOVE = 256 << 10
 """Blobs longer than this are chunked."""
-GROUP_BYTES = 512 << 10
+GROUP_BYTES = 1 << 20
+_SNIFFED_BYTES = 512
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
 _MIN_DELTA_BYTES = 64
@@ -97,7 +98,10 @@ class SegmentWriter:
         self._own: dict[bytes, int] = {}
         self._entries: list[bytes] = []
         self._segments: list[SegmentAppender] = []
-        self._groups = {kind: _Group(kind) for kind in ObjectKind}
+        self._trees = _Group(ObjectKind.TREE)
+        self._texts = _Group(ObjectKind.BLOB)
+        self._binaries = _Group(ObjectKind.BLOB)
+        self._groups = (self._texts, self._binaries, self._trees)
         self._compressed = 0
         self._stored = 0
         self._closed = False
@@ -148,7 +152,7 @@ class SegmentWriter:
     def sync(self) -> tuple[tuple[int, int], ...]:
         """See ``ObjectWriter``. Costs one sync a segment touched."""
         self._check_open()
-        for group in self._groups.values():
+        for group in self._groups:
             self._flush_group(group)
         for segment in self._segments:
             segment.sync(durable=self._durable)
@@ -239,7 +243,11 @@ class SegmentWriter:
             if delta is not None:
                 self._append(*delta)
                 return
-        group = self._groups[kind]
+        if kind == ObjectKind.TREE:
+            group = self._trees
+        else:
+            # Noise between texts would push them out of each other's sight; NUL tells as git does.
+            group = self._binaries if b"\0" in raw[:_SNIFFED_BYTES] else self._texts
         if group.held + len(raw) > GROUP_BYTES or len(group.ids) >= MAX_GROUP_MEMBERS:
             self._flush_group(group)
         self._own[object_id] = -1 - len(group.ids)
@@ -274,7 +282,7 @@ class SegmentWriter:
             entry = self._host.entry_of(object_id)
             return None if entry is None else self._host.body_of(entry)
         if at < 0:
-            for group in self._groups.values():
+            for group in self._groups:
                 position = -1 - at
                 if position < len(group.ids) and group.ids[position] == object_id:
                     raw = group.raws[position]
