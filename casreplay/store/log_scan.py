@@ -131,6 +131,9 @@ class LogFile:
         stamp = self._files.stamp(self._path)
         if stamp is None:
             raise CorruptError("The store has no log", file=self._path)
+        if stamp[1] < self._end:
+            # Cut into what was whole: nothing known before can be trusted.
+            self._end, self._data, self._block, self._special = 0, (0, b""), (0, b""), {}
         return stamp[1]
 
     def _pread(self, count: int, offset: int) -> bytes:
