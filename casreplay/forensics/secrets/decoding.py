@@ -23,6 +23,8 @@ _SHORTEST_RUN = 24
 _LONGEST_RUN = 64 << 10
 _SEGMENT = 2048
 _ALNUM = bytes(97 if chr(b).isascii() and chr(b).isalnum() else 32 for b in range(256))
+_FIRST = frozenset(b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef")
+"""What the base64 of an ASCII character can begin with."""
 _RUN = re.compile(rb"[A-Za-z0-9+/_\-]{24,}={0,2}")
 _RUN_BEFORE = re.compile(rb"[A-Za-z0-9+/]{0,64}\Z")
 _TEXT = re.compile(rb"[\t\r\n\x20-\x7e\xc2-\xf4\x80-\xbf]+\Z")
@@ -85,28 +87,44 @@ def pieces(data: bytes, marks: Iterable[tuple[int, int]]) -> Iterator[Piece]:
 
 
 def _base64_runs(data: bytes) -> Iterator[Piece]:
+    """Runs of letters and digits that are base64 of text; ``/`` and ``+`` join them.
+
+    Encoded text seldom holds ``/`` or ``+``, so a run of 24 letters and digits finds it; where such
+    a character stands before the run, all four alignments are tried.
+    """
     letters = data.translate(_ALNUM)
     needle = b"a" * _SHORTEST_RUN
     at = letters.find(needle)
     while at >= 0:
-        lead = _RUN_BEFORE.search(data, max(0, at - 64), at)
-        start = lead.start() if lead else at
-        run = _RUN.match(data, start, start + _LONGEST_RUN)
-        end = max(run.end() if run else 0, at + _SHORTEST_RUN)
-        text = _unbase64(data[start:end])
-        if text is not None:
-            yield Piece(text, "base64", (0,), (start,))
-        at = letters.find(needle, end)
+        start = _aligned(data, at)
+        if start < 0:
+            at = letters.find(b" ", at + _SHORTEST_RUN)
+        else:
+            run = _RUN.match(data, start, start + _LONGEST_RUN)
+            end = run.end() if run is not None else at + _SHORTEST_RUN
+            text = _unbase64(data[start:end])
+            if text is not None:
+                yield Piece(text, "base64", (0,), (start,))
+            at = max(end, at + _SHORTEST_RUN)
+        at = letters.find(needle, at) if at >= 0 else -1
+
+
+def _aligned(data: bytes, at: int) -> int:
+    """Where in or before the run at ``at`` whole groups that decode to text begin; -1: nowhere."""
+    joined = at > 0 and data[at - 1] in b"+/"
+    for start in range(at, at + (4 if joined else 1)):
+        if data[start] in _FIRST and _TEXT.match(binascii.a2b_base64(data[start : start + 20])):
+            if not joined:
+                return start
+            lead = _RUN_BEFORE.search(data, max(0, start - 64), start)
+            return start - (start - lead.start()) // 4 * 4 if lead is not None else start
+    return -1
 
 
 def _unbase64(run: bytes) -> bytes | None:
     """The text that ``run`` encodes; ``None`` when it encodes none."""
-    if run[0] not in b"ABCDEFGHIJKLMNOPQRSTUVWXYZabcdef":
-        return None
     clean = run.rstrip(b"=").replace(b"-", b"+").replace(b"_", b"/")
     try:
-        if not _TEXT.match(binascii.a2b_base64(clean[:24])):
-            return None
         text = base64.b64decode(clean[: len(clean) - (len(clean) % 4 == 1)] + b"=" * (-len(clean) % 4))
     except (binascii.Error, ValueError):
         return None

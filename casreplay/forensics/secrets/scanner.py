@@ -200,17 +200,18 @@ class _Lines:
         self._line_start = 0
 
     def locate(self, window: bytes, base: int, at: int) -> tuple[int, int]:
-        """Line and column, from 1, of position ``at`` of a window that begins at ``base``."""
-        known = max(0, self._offset - base)
-        line = self._count + window.count(b"\n", known, at) + 1
-        newline = window.rfind(b"\n", known, at)
-        start = newline + 1 if newline >= 0 else self._line_start - base
+        """Line and column, from 1, of position ``at`` of a window that begins at ``base``.
+
+        Positions are asked for in ascending order: each line end is counted once.
+        """
+        self.advance(window, base, at)
+        start = self._line_start - base
         if start < 0:
-            return line, at - start + 1
-        return line, len(window[start:at].decode("utf-8", "replace")) + 1
+            return self._count + 1, at - start + 1
+        return self._count + 1, len(window[start:at].decode("utf-8", "replace")) + 1
 
     def advance(self, window: bytes, base: int, stop: int) -> None:
-        """Count the lines of the window up to ``stop``; later windows are counted from there."""
+        """Count the lines of the window up to ``stop``; later positions are counted from there."""
         known = max(0, self._offset - base)
         self._count += window.count(b"\n", known, stop)
         newline = window.rfind(b"\n", known, stop)
@@ -255,6 +256,7 @@ def _without_overlaps(found: list[Found]) -> list[Found]:
     return [chosen[start] for start in starts]
 
 
-def _importance(item: Found) -> tuple[int, int, int, str]:
+def _importance(item: Found) -> tuple[int, int, int, str, int, bytes]:
+    """Total: two values in base64 may share a span, and engines report in different orders."""
     at = item.candidate
-    return (at.rank, at.start, -at.end, at.rule)
+    return (at.rank, at.start, -at.end, at.rule, -len(item.value), item.value)
