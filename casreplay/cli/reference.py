@@ -12,6 +12,7 @@ from collections.abc import Iterator
 import click
 
 from casreplay import errors
+from casreplay.cli.bisect_view import EXIT_CODES as BISECT_CODES
 from casreplay.cli.main import EXIT_PIPE, EXIT_TERMINATED, cli
 from casreplay.cli.options import GLOBAL_HELP, BaseCommand
 from casreplay.cli.registry import COMMANDS, FAMILIES
@@ -35,6 +36,10 @@ EXIT_CODES = {
     errors.EXIT_LOCKED: "another process holds the lock; nothing was done",
     errors.EXIT_UNKNOWN_FORMAT: "the store is of a newer format; nothing was changed",
     errors.EXIT_CORRUPT: "stored data is damaged or missing, or a stored name is unsafe",
+    BISECT_CODES["interval"]: "bisect: an interval remains, because snapshots in it could not be judged",
+    BISECT_CODES["no_change"]: "bisect: that nothing changed is likelier than any change",
+    BISECT_CODES["endpoints_agree"]: "bisect: both ends are good, or both are bad",
+    BISECT_CODES["aborted"]: "bisect: given up; the command cannot judge, or the budget is spent",
     errors.EXIT_INTERRUPTED: "interrupted (Ctrl-C); nothing was left half-done",
     EXIT_PIPE: "whoever read the output went away (`casreplay log | head`)",
     EXIT_TERMINATED: "terminated (SIGTERM); nothing was left half-done",
