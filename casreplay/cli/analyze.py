@@ -188,7 +188,7 @@ def timeline(session: Session, /, *, a: str, b: str | None, html: str | None, as
         document = run(session.repository(), before, after, monitor=progress)
     events = document["timeline"]
     if html is not None:
-        from casreplay.cli.report import write_output  # noqa: PLC0415 - only when asked for
+        from casreplay.cli.output_file import write_output  # noqa: PLC0415 - only when asked for
         from casreplay.report.html import timeline_page  # noqa: PLC0415 - only when asked for
 
         write_output(session, html, timeline_page(document))

@@ -2,34 +2,22 @@
 
 from __future__ import annotations
 
-import os
 from typing import TYPE_CHECKING, Any
 
 import click
 
 from casreplay.cli.analyze import incident_database
 from casreplay.cli.options import command
+from casreplay.cli.output_file import write_output
 from casreplay.cli.session import Session
-from casreplay.errors import MissingObjectError, StoreIOError
+from casreplay.errors import MissingObjectError
 
 if TYPE_CHECKING:
     from casreplay.report.model import Report
 
-__all__ = ["report", "write_output"]
+__all__ = ["report"]
 
 MAX_SHOWN_BYTES = 1 << 20
-
-
-def write_output(session: Session, name: str, text: str) -> None:
-    """Write a file in one step: the old one stays until the new one is whole."""
-    path = session.path(name)
-    temporary = path + b".%d.tmp" % os.getpid()
-    try:
-        with open(temporary, "w", encoding="utf-8", newline="\n") as file:
-            file.write(text)
-        os.replace(temporary, path)
-    except OSError as error:
-        raise StoreIOError(f"Cannot write {name}: {error.strerror}", path=name) from error
 
 
 @command(

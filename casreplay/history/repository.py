@@ -111,6 +111,7 @@ class Repository:
         *,
         clock: Clock = system_clock,
         respect_gitignore: bool | None = None,
+        config: Config | None = None,
     ) -> Self:
         """Open an existing store for ``workspace``.
 
@@ -119,6 +120,7 @@ class Repository:
             workspace: the folder it records; it need not exist any more.
             clock: the present.
             respect_gitignore: overrides the configuration's key of that name.
+            config: used instead of the workspace's ``casreplay.json``.
 
         Raises:
             NoRepositoryError: there is no store.
@@ -126,7 +128,8 @@ class Repository:
             ConfigError: the workspace's ``casreplay.json`` is wrong.
         """
         root = os.path.realpath(os.fsencode(workspace))
-        config = _config(os.path.join(os.fsdecode(root), CONFIG_NAME), respect_gitignore)
+        if config is None:
+            config = _config(os.path.join(os.fsdecode(root), CONFIG_NAME), respect_gitignore)
         durability = config.durability if config else "full"
         return cls(DiskStore.open(os.fsdecode(store), durability=durability), root, config, clock=clock)
 

@@ -76,7 +76,11 @@ def fingerprint(document: Mapping[str, Any]) -> str:
     if not strong:
         strong = sorted({f"{one['rule']} {_shape(one['path'])}" for one in findings})
     messages = sorted(
-        {mask(piece["message"]) for piece in evidence if not piece["rule"].startswith("change.")}
+        {
+            mask(piece["message"].encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+            for piece in evidence
+            if not piece["rule"].startswith("change.")
+        }
     )
     words = [document.get("root_cause", ""), document.get("sub_cause", ""), *strong, *messages]
     return blob_id("\0".join(words).encode("utf-8", "surrogatepass"))[:6].hex()
