@@ -24,6 +24,9 @@ CASES = [
     ("casreplay fsck", "fsck --json"),
     ("casreplay fsck", "fsck --data --json"),
     ("casreplay repair", "repair --rebuild-index --json"),
+    ("casreplay bisect run", "bisect good @ --missing data/big.bin --json"),
+    ("casreplay bisect run", "bisect good @ --run 'test -e data/big.bin' --json"),
+    ("casreplay bisect start", "bisect start good @ --json"),
     ("casreplay prune", "prune --keep-last 1 --keep-tag good --dry-run --json"),
     ("casreplay gc", "gc --dry-run --json"),
     ("casreplay gc", "gc --json"),
@@ -39,6 +42,15 @@ CASES = [
 @pytest.mark.parametrize(("heading", "line"), CASES, ids=[line for _, line in CASES])
 def test_json_is_what_the_page_says(history, heading, line):
     assert disagreements(heading, history(line).json) == []
+
+
+def test_a_bisect_by_hand(history):
+    history("bisect start good @")
+    assert disagreements("casreplay bisect status", history("bisect status --json").json) == []
+    assert disagreements("casreplay bisect next", history("bisect next --json").json) == []
+    over = history("bisect bad --json").json
+    assert disagreements("Answer", over) == []
+    assert over["status"] == "found"
 
 
 def test_every_row_of_the_log_is_what_the_page_says(history):
