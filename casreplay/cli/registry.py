@@ -45,6 +45,7 @@ COMMANDS: dict[str, Entry] = {
     "find": Entry(_CLI + "find", "find", "Which snapshots hold files of this name", "look"),
     "diff": Entry(_CLI + "diff", "diff", "What differs between two snapshots", "look"),
     "restore": Entry(_CLI + "restore", "restore", "Bring files back from a snapshot", "act"),
+    "bisect": Entry(_CLI + "bisect", "bisect", "Find the snapshot that broke something", "find out"),
     "check": Entry(_CLI + "check", "check", "Errors, deletions, secrets: what is suspicious", "find out"),
     "secrets": Entry(_CLI + "check", "secrets", "Find secrets; no value is ever shown", "find out"),
     "analyze": Entry(_CLI + "analyze", "analyze", "Why did it break? Records an incident", "find out"),
@@ -54,7 +55,7 @@ COMMANDS: dict[str, Entry] = {
     "incident": Entry(_CLI + "incident", "incident", "Incidents and their life", "find out"),
     "patterns": Entry(_CLI + "incident", "patterns", "What keeps coming back", "find out"),
     "report": Entry(_CLI + "report", "report", "The report on an incident, or on all", "find out"),
-    "bisect": Entry(_CLI + "bisect", "bisect", "Find the snapshot that broke something", "find out"),
+    "drift": Entry(_CLI + "drift", "drift", "How numbers change over the whole history", "find out"),
     "import-git": Entry(_CLI + "gitbridge", "import_git", "Turn a git history into snapshots", "record"),
     "export-git": Entry(
         _CLI + "gitbridge", "export_git", "Write snapshots as a git fast-import stream", "keep"
