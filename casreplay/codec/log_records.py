@@ -9,8 +9,10 @@ Does not know files, locks or what a record means for history.
 from __future__ import annotations
 
 import struct
+from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from casreplay.codec import frame, hashing
 from casreplay.errors import CorruptError
@@ -27,6 +29,7 @@ __all__ = [
     "encode_header",
     "encode_record",
     "find_record",
+    "identities",
     "payload_of",
     "record_end",
     "store_id_of",
@@ -74,8 +77,7 @@ class NewRecord:
     segments: tuple[tuple[int, int], ...] = ()
 
 
-@dataclass(frozen=True, slots=True)
-class LogRecord:
+class LogRecord(NamedTuple):
     """One record, its payload still encoded.
 
     Attributes:
@@ -171,6 +173,26 @@ def find_record(data: bytes, at: int, record_type: LogRecordType | None = None) 
     while found >= 0 and record_end(data, found) < 0:
         found = data.find(wanted, found + 1)
     return found
+
+
+def identities(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+    """Type, sequence and id of every well-framed record, oldest first; the chain is not checked.
+
+    Cost: about 1 us a record; damaged stretches are passed over.
+    """
+    at = HEADER_BYTES
+    limit = len(data) - FIXED_BYTES
+    while at <= limit:
+        magic, kind, _, pairs, _, stored, sequence, _, _, record_id = _FIXED.unpack_from(data, at)
+        end = at + FIXED_BYTES + 8 * pairs + stored + TRAILER_BYTES
+        is_whole = magic == RECORD_MAGIC and data[end - 4 : end] == (end - at).to_bytes(4, "little")
+        if not is_whole or end > len(data):
+            at = find_record(data, at + 1)
+            if at < 0:
+                return
+            continue
+        yield kind, sequence, record_id
+        at = end
 
 
 def decode_record(data: Bytes, at: int, previous: bytes | None) -> LogRecord:

@@ -16,7 +16,7 @@ from bisect import bisect_left
 from collections import defaultdict
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from casreplay.errors import StoreIOError, UsageError
 from casreplay.history import paths_journal as journal
@@ -32,23 +32,18 @@ from casreplay.store.files import Files
 __all__ = ["Interval", "PathEvent", "PathsIndex"]
 
 
-class LiveRecord(Protocol):
-    """What the log says about a snapshot without decoding it."""
+class LiveRecord(NamedTuple):
+    """A live snapshot, undecoded."""
 
-    @property
-    def id(self) -> bytes:
-        """The snapshot's id."""
-
-    @property
-    def sequence(self) -> int:
-        """Its sequence number."""
+    sequence: int
+    id: SnapshotId
 
 
 class RecordLog(Protocol):
     """A snapshot log that can be listed cheaply."""
 
-    def live_records(self) -> Iterator[LiveRecord]:
-        """Live snapshots from the newest back, undecoded."""
+    def live_ids(self) -> list[tuple[int, SnapshotId]]:
+        """Sequence and id of every live snapshot, oldest first."""
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """One live snapshot."""
@@ -160,7 +155,7 @@ class PathsIndex:
 
     def _live(self) -> list[LiveRecord]:
         """Live snapshots, oldest first."""
-        return list(self._store.log.live_records())[::-1]
+        return [LiveRecord(*one) for one in self._store.log.live_ids()]
 
     def _missing(
         self, live: Sequence[LiveRecord], end: journal.End | None, *, write: bool
@@ -179,7 +174,7 @@ class PathsIndex:
             before = snapshot
 
     def _snapshot(self, record: LiveRecord) -> Snapshot:
-        return self._store.log.get(SnapshotId(record.id))
+        return self._store.log.get(record.id)
 
     def _changes(
         self, before: Snapshot | None, after: Snapshot, paths: Iterable[bytes] = ()

@@ -88,6 +88,15 @@ class DiskLog:
             elif record.type == LogRecordType.REMOVAL:
                 removed.update(bytes.fromhex(one) for one in _fields(record).get("ids", ()))
 
+    def live_ids(self) -> list[tuple[int, SnapshotId]]:
+        """Sequence and id of every live snapshot, oldest first. Cost: 1 us each, nothing is decoded."""
+        removed = self.removed_ids()
+        return [
+            (sequence, SnapshotId(one))
+            for kind, sequence, one in codec.identities(self._file.content())
+            if kind == LogRecordType.SNAPSHOT and one not in removed
+        ]
+
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """See ``SnapshotLog``. Cost: one search of the file at C speed."""
         record = self._file.find(snapshot_id)
@@ -121,7 +130,7 @@ class DiskLog:
         return 1 if last is None else last.sequence + 1
 
     def __len__(self) -> int:
-        return sum(1 for _ in self.live_records())
+        return len(self.live_ids())
 
     def records_from(self, offset: int) -> Iterator[tuple[int, LogRecord]]:
         """Records from ``offset`` on with their offsets, oldest first; damaged stretches are passed over."""
@@ -129,7 +138,7 @@ class DiskLog:
 
     def verify(self) -> list[Problem]:
         """Everything wrong with the chain: records altered, missing, out of order; a torn tail."""
-        return chain_problems(self._file.content(), decode=self._decoded)
+        return chain_problems(self._file.raw(), decode=self._decoded)
 
     def _decoded(self, record: LogRecord) -> Snapshot:
         snapshot = decode_snapshot(codec.payload_of(record))

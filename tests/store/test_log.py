@@ -72,6 +72,10 @@ def test_every_record_is_seen_both_ways(store):
     backwards = [record.sequence for record in store.log.live_records()]
     forwards = [record.sequence for _, record in store.log.records_from(0)]
     assert backwards == forwards[::-1] == list(range(300, 0, -1))
+    assert [(one.sequence, one.id) for one in store.log.newest_first()] == store.log.live_ids()[::-1]
+    store.log.remove([store.log.live_ids()[7][1]], "test")
+    assert [sequence for sequence, _ in store.log.live_ids()] == [n for n in range(1, 301) if n != 8]
+    assert len(store.log) == 299
 
 
 def test_damage_in_the_middle_hides_one_record_only(store):

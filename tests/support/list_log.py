@@ -57,8 +57,8 @@ class ListLog:
             self.read += 1
             yield one
 
-    def live_records(self):
-        return self.newest_first()
+    def live_ids(self):
+        return [(one.sequence, one.id) for one in self.kept]
 
     def __len__(self) -> int:
         return len(self.kept)
