@@ -113,7 +113,8 @@ def main():
         got = pricing.gross_cents(int(order["quantity"]), int(order["unit_cents"]), settings)
         if got != expected[number]:
             want = expected[number] / 100
-            print(f"FAIL order {number}: total {got / 100:,.2f}, expected {want:,.2f}")
+            rate = settings["tax_rate"]
+            print(f"FAIL order {number}: total {got / 100:,.2f}, expected {want:,.2f}, with tax_rate {rate}")
             return 1
     mail.send({"customer": "c1"}, settings)
     print(f"ok: {len(expected)} totals are right")
