@@ -34,7 +34,12 @@ MAX_SHOWN_BYTES = 1 << 20
     "--since", metavar="TIME", help="With --summary: only those recorded since (a date, a time, 30d)."
 )
 @click.option(
-    "--format", "form", type=click.Choice(["md", "json", "html", "sarif"]), default="md", show_default=True
+    "--format",
+    "form",
+    type=click.Choice(["md", "json", "html", "sarif"]),
+    default="md",
+    show_default=True,
+    help="What to write: Markdown, JSON, one HTML page, or SARIF (findings only).",
 )
 @click.option("-o", "--output", metavar="FILE", help="Write to FILE instead of standard output.")
 @click.pass_obj
