@@ -28,6 +28,7 @@ from casreplay.model.ids import ObjectId, SnapshotId, TreeId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, GitState, Snapshot
 from casreplay.store.base import CommitStore, WorkerWriter
+from casreplay.workspace.guards import Limits
 from casreplay.workspace.ignore import IgnoreRules
 from casreplay.workspace.stat_cache import (
     COUNTERS,
@@ -38,9 +39,10 @@ from casreplay.workspace.stat_cache import (
     encode,
 )
 
-__all__ = ["CommitOptions", "CommitResult", "Committer"]
+__all__ = ["CommitOptions", "CommitResult", "CommitSetup", "Committer"]
 
 CACHE_NAME = "stat"
+NO_LIMITS = Limits()
 APPEND_ATTEMPTS = 20
 BUFFER_BYTES = 32 << 20
 """Trees of a commit that may turn out to change nothing are held back up to this size."""
@@ -105,31 +107,35 @@ Count = Callable[[Snapshot | None, Snapshot], ChangeCounts]
 """Counts changes between the parent and a new snapshot."""
 
 
-class Committer:
-    """Takes snapshots of one workspace into one store.
+@dataclass(frozen=True, slots=True)
+class CommitSetup:
+    """What a committer works on and with.
 
-    Args:
-        store: the store.
+    Attributes:
         root: the workspace, an absolute path.
         rules: what to leave out.
         clock: the time of snapshots.
         git: reads the state of a git workspace; called once for each commit.
+        limits: caps on one snapshot, checked before and after the files are read.
     """
 
-    def __init__(
-        self,
-        store: CommitStore,
-        root: bytes,
-        rules: IgnoreRules,
-        *,
-        clock: Clock = system_clock,
-        git: Callable[[bytes], GitState | None] = lambda _: None,
-    ) -> None:
+    root: bytes
+    rules: IgnoreRules
+    clock: Clock = system_clock
+    git: Callable[[bytes], GitState | None] = lambda _: None
+    limits: Limits = NO_LIMITS
+
+
+class Committer:
+    """Takes snapshots of one workspace into one store."""
+
+    def __init__(self, store: CommitStore, setup: CommitSetup) -> None:
         self._store = store
-        self._root = root
-        self._rules = rules
-        self._clock = clock
-        self._git = git
+        self._root = setup.root
+        self._rules = setup.rules
+        self._clock = setup.clock
+        self._git = setup.git
+        self._limits = setup.limits
 
     def commit(self, options: CommitOptions, count: Count, monitor: Monitor = SILENT) -> CommitResult:
         """Record the workspace as it is now.
@@ -196,10 +202,16 @@ class Committer:
         rules = self._rules.fingerprint()
         scan_options = ScanOptions(self._root, self._rules, options.max_file_bytes, options.full, start_ns)
         found = scan(scan_options, cache, rules_match=cache is not None and cache.header.rules == rules)
+        self._limits.check(entries=_entries(found), elapsed_s=self._seconds_since(start_ns))
         ingested = ingest(self._root, list(found.works.values()), self._store, writer, monitor)
         monitor.stage("trees", len(found.works), "folders")
         built = build(found, start_ns, trees) if found.works or cache is None else _as_cached(cache)
-        return _Seen(found, built, _coverage(found, built), start_ns), ingested
+        coverage = _coverage(found, built)
+        self._limits.check(size_bytes=coverage.bytes, elapsed_s=self._seconds_since(start_ns))
+        return _Seen(found, built, coverage, start_ns), ingested
+
+    def _seconds_since(self, start_ns: int) -> float:
+        return (self._clock() - start_ns) / 1e9 if self._limits.max_seconds else 0.0
 
     def _describe(self, options: CommitOptions, seen: _Seen) -> Snapshot:
         return Snapshot(
@@ -321,6 +333,15 @@ def _no_collector() -> Iterator[None]:
 def _as_cached(cache: StatCache) -> Built:
     root = cache.record(0)
     return Built(TreeId(root.tree_id), root.content_id, {})  # type: ignore[arg-type]
+
+
+def _entries(found: Scan) -> int:
+    """Entries of the whole workspace: of the folders listed anew, and of those known and untouched."""
+    listed = sum(len(work.names) for work in found.works.values())
+    if found.cache is None:
+        return listed
+    known = sum(found.cache.counts) - sum(found.cache.counts[i] for i in found.removed)
+    return listed + known
 
 
 def _coverage(found: Scan, built: Built) -> Coverage:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING, Self
 
 from casreplay.clock import Clock, system_clock
 from casreplay.errors import UnknownNameError, UsageError
-from casreplay.history.commit import CommitOptions, CommitResult, Committer
+from casreplay.history.commit import CommitOptions, CommitResult, CommitSetup, Committer
 from casreplay.model.changes import Change, ChangeCounts
 from casreplay.model.ids import BlobId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
@@ -26,7 +26,7 @@ from casreplay.model.paths import display, is_inside
 from casreplay.store.base import ObjectReader, SnapshotLog
 from casreplay.store.disk import DiskStore
 from casreplay.workspace.gitstate import read_git_state
-from casreplay.workspace.guards import check_free_space, check_workspace
+from casreplay.workspace.guards import Limits, check_free_space, check_workspace
 from casreplay.workspace.ignore import IgnoreFiles, IgnoreRules
 
 if TYPE_CHECKING:
@@ -43,6 +43,8 @@ MAX_IGNORE_FILE_BYTES = 1 << 20
 MAX_COUNTED_RENAMES = 500
 """Commits that add and delete more paths count renames by equal content only."""
 MIN_FREE_PERCENT = 3.0
+MAX_ENTRIES = 10_000_000
+"""The defaults of the configuration's keys, for workspaces that have none."""
 PathLike = str | bytes | os.PathLike[str]
 
 
@@ -397,6 +399,8 @@ class Repository:
 
         wanted = options or restoring.RestoreOptions()
         folder = self.root if to is None else os.path.realpath(os.fsencode(to))
+        if is_inside(folder, os.path.realpath(os.fsencode(self.store.folder))):
+            raise UsageError("A snapshot cannot be restored into its own store", hint="Name another folder")
         if folder != self.root or not os.path.isdir(self.root):
             return restoring.restore_to(self.objects, snapshot.root, folder, wanted)
         inside = _store_inside(self.root, self.store.folder)
@@ -419,7 +423,12 @@ class Repository:
         return result.snapshot
 
     def _committer(self, store: DiskStore | OverlayStore) -> Committer:
-        return Committer(store, self.root, self.rules, clock=self.clock, git=read_git_state)
+        limits = Limits(max_entries=MAX_ENTRIES)
+        if self._config is not None:
+            config = self._config
+            limits = Limits(config.max_snapshot_entries, config.max_snapshot_bytes, config.max_commit_seconds)
+        setup = CommitSetup(self.root, self.rules, self.clock, read_git_state, limits)
+        return Committer(store, setup)
 
 
 def _no_content(blob: BlobId) -> bytes:

@@ -147,8 +147,6 @@ def test_every_kind_of_change_is_seen(place, deed):
     assert result.recorded
     assert result.snapshot.tree != before.tree
     assert result.changes.total >= 1
-    fresh = place.repository.store, place.repository
-    assert fresh
     full = place.commit(full=True)
     assert not full.recorded, "a scan without the cache sees something else"
 
@@ -257,6 +255,26 @@ class TestNotExamined:
         monkeypatch.undo()
         place.commit()
         assert place.repository.entry(place.repository.head(), b"a") is None
+
+    @pytest.mark.parametrize(
+        ("key", "value"),
+        [("MAX_SNAPSHOT_ENTRIES", 2), ("MAX_SNAPSHOT_SIZE", 100), ("MAX_COMMIT_SECONDS", 0.5)],
+    )
+    def test_a_commit_over_a_limit_stops_and_records_nothing(self, tmp_path, key, value):
+        (tmp_path / "work").mkdir()
+        place = Place(tmp_path / "work", tmp_path / "store")
+        place.write("a", "x")
+        head = place.commit().snapshot
+        for i in range(3):
+            place.write(f"more/{i}", "x" * 50)
+        place.write("casreplay.json", f'{{"{key}": {value}}}')
+        place.repository.close()
+        with Repository.open(tmp_path / "store", place.root, clock=place.clock) as repository:
+            with pytest.raises(CasreplayError, match="over its limit") as caught:
+                repository.commit()
+            assert key in caught.value.hint
+            assert repository.head() == head
+            assert len(repository.log) == 1
 
     def test_a_workspace_that_is_gone_is_an_error_and_loses_nothing(self, place):
         place.write("a", "x")
