@@ -8,6 +8,7 @@ agree, 23 it could not be carried out.
 from __future__ import annotations
 
 from collections.abc import Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from typing import TYPE_CHECKING, Any
 
@@ -150,8 +151,8 @@ def run(session: Session, /, *, good: str, bad: str, **options: Any) -> int:
     """
     request = _request(session, good, bad, options)
     predicate = bisect_what.predicate(session, request, options)
-    if options["trigger"]:
-        report = _trigger(session, request, options)
+    if options["trigger"] or options["metric"]:
+        report = _called(session, request, options)
     elif predicate is None:
         if options["as_json"] or not session.out.is_terminal:
             raise UsageError(
@@ -182,14 +183,22 @@ def _search(
     return bisect_content(store, request, predicate, invert=options["invert"])
 
 
-def _trigger(session: Session, request: BisectRequest, options: dict[str, Any]) -> BisectReport:
-    """Search with a trigger: each verdict compares GOOD with a snapshot."""
-    from casreplay.history.bisect_session import bisect_callable  # noqa: PLC0415 - start-up speed
+def _called(session: Session, request: BisectRequest, options: dict[str, Any]) -> BisectReport:
+    """Search with a trigger or a metric: functions of a snapshot, run here."""
+    from casreplay.history.bisect_session import bisect_callable, bisect_each  # noqa: PLC0415 - start-up speed
 
-    name = options["trigger"]
     exact = replace(request, options=replace(request.options, confirm=0))
-    judge = bisect_what.trigger_judge(session, exact, name)
-    return bisect_callable(session.repository().store, exact, judge, name=f"trigger {name}")
+    store = session.repository().store
+    with ExitStack() as stack:
+        if options["trigger"]:
+            name = f"trigger {options['trigger']}"
+            judge = bisect_what.trigger_judge(session, exact, options["trigger"])
+        else:
+            name = f"metric {options['metric']}"
+            judge = bisect_what.metric_judge(session, exact, options["metric"], options["glob"], stack)
+            if not options["metric"].startswith("run:"):
+                return bisect_each(store, exact, judge, name=name)
+        return bisect_callable(store, exact, judge, name=name)
 
 
 def _request(session: Session, good: str, bad: str, options: dict[str, Any]) -> BisectRequest:

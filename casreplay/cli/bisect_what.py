@@ -3,8 +3,9 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Mapping
-from typing import TYPE_CHECKING, Any
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any, Protocol
 
 from casreplay.cli.session import Session
 from casreplay.errors import UsageError
@@ -20,8 +21,11 @@ if TYPE_CHECKING:
 
 __all__ = [
     "compile_pattern",
+    "compile_regex",
+    "metric_judge",
     "predicate",
     "secret_predicate",
+    "secret_scanner",
     "trigger_judge",
     "write_patch",
 ]
@@ -53,8 +57,8 @@ def predicate(
     if len(given) > 1:
         names = " and ".join("--" + kind.removesuffix("_line").replace("_", "-") for kind in given)
         raise UsageError(f"{names}: one predicate at a time")
-    if options["glob"] and given not in (["grep"], ["secret"]):
-        raise UsageError("--path needs --grep or --secret")
+    if options["glob"] and given not in (["grep"], ["secret"], ["metric"]):
+        raise UsageError("--path needs --grep, --secret or --metric")
     if not given or given in (["trigger"], ["metric"]):
         return None
     if given == ["run_line"]:
@@ -90,23 +94,63 @@ def _content(
     return secret_predicate(session, options["glob"])
 
 
-def secret_predicate(session: Session, glob: str | None) -> AnyFile:
-    """Bad where a file (whose path fits ``glob``) holds a secret, by the configured rules."""
+def secret_scanner(session: Session) -> Callable[[bytes, bytes], Sequence[object]]:
+    """``(content, path) -> secrets`` by the configured rules, made when first needed."""
+    held: list[Callable[[bytes, bytes], Sequence[object]]] = []
+
+    def scan(content: bytes, path: bytes) -> Sequence[object]:
+        if not held:
+            held.append(_make_scanner(session))
+        return held[0](content, path)
+
+    return scan
+
+
+def _make_scanner(session: Session) -> Callable[[bytes, bytes], Sequence[object]]:
     from casreplay.forensics.secrets.custom import CustomRules  # noqa: PLC0415 - start-up speed
     from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter  # noqa: PLC0415 - as above
 
     repository = session.repository()
     config = repository.config
     custom = CustomRules(config.secrets_rules, config.secrets_allow)
-    scanner = SecretScanner(
-        fingerprinter(repository.store.key()), engine=config.secrets_engine, custom=custom
-    )
+    key = repository.store.key()
+    return SecretScanner(fingerprinter(key), engine=config.secrets_engine, custom=custom).scan_bytes
+
+
+def secret_predicate(session: Session, glob: str | None) -> AnyFile:
+    """Bad where a file (whose path fits ``glob``) holds a secret, by the configured rules."""
+    scan = secret_scanner(session)
     return AnyFile(
         "secret" + (f" in {glob}" if glob else ""),
-        lambda path, content: bool(scanner.scan_bytes(content, path)),
+        lambda path, content: bool(scan(content, path)),
         predicates.covering(glob),
         by_path=True,
     )
+
+
+def metric_judge(
+    session: Session, request: BisectRequest, name: str, glob: str | None, stack: ExitStack
+) -> Callable[[Snapshot], Verdict]:
+    """Bad where the metric ``name`` is nearer to its value at BAD than to its value at GOOD.
+
+    Raises:
+        UsageError: there is no such metric, or it is the same (or missing) at both ends.
+    """
+    from casreplay.cli.drift import make_metrics  # noqa: PLC0415 - start-up speed
+
+    metric = make_metrics(session, [name], glob, stack)[0]
+    good, bad = metric.value(request.good, None), metric.value(request.bad, None)
+    if good is None or bad is None or good == bad:
+        shown = "missing at an end" if good is None or bad is None else f"{good:g} at both ends"
+        raise UsageError(f"The metric {name} is {shown}", hint="casreplay drift shows where it changes")
+
+    def judge(snapshot: Snapshot) -> Verdict:
+        value = metric.value(snapshot, None)
+        if value is None:
+            return Verdict.SKIP
+        return Verdict.BAD if abs(value - bad) < abs(value - good) else Verdict.GOOD
+
+    return judge
 
 
 def trigger_judge(session: Session, request: BisectRequest, name: str) -> Callable[[Snapshot], Verdict]:
@@ -125,8 +169,18 @@ def trigger_judge(session: Session, request: BisectRequest, name: str) -> Callab
     return judge
 
 
-def compile_pattern(pattern: str) -> Callable[[bytes], bool]:
-    """A regular expression as a test on contents; lines are anchored by ``^`` and ``$``.
+class Regex(Protocol):
+    """What both regular expression engines offer."""
+
+    def search(self, content: bytes, /) -> object | None:
+        """The first match."""
+
+    def finditer(self, content: bytes, /) -> Iterator[object]:
+        """Every match."""
+
+
+def compile_regex(pattern: str) -> Regex:
+    """A regular expression over contents; lines are anchored by ``^`` and ``$``.
 
     RE2 where it is installed and understands the pattern: its time is linear. Otherwise
     Python's own, which a hostile pattern can keep busy for long.
@@ -140,18 +194,23 @@ def compile_pattern(pattern: str) -> Callable[[bytes], bool]:
 
         options = re2.Options()
         options.log_errors = False
-        found = re2.compile(b"(?m)" + raw, options)
-    except (ImportError, ValueError, re.error):
-        found = None
+        linear: Regex = re2.compile(b"(?m)" + raw, options)
+    except ImportError:
+        pass
     except Exception as error:
         if type(error).__module__.partition(".")[0] not in ("re2", "_re2"):
             raise
-        found = None  # not in RE2's language: backreferences, look-around
-    if found is None:
-        try:
-            found = re.compile(raw, re.MULTILINE)
-        except re.error as error:
-            raise UsageError(f"{pattern!r} is no regular expression ({error})") from error
+    else:
+        return linear
+    try:
+        return re.compile(raw, re.MULTILINE)
+    except re.error as error:
+        raise UsageError(f"{pattern!r} is no regular expression ({error})") from error
+
+
+def compile_pattern(pattern: str) -> Callable[[bytes], bool]:
+    """A regular expression as a test on contents; see ``compile_regex``."""
+    found = compile_regex(pattern)
     return lambda content: found.search(content) is not None
 
 

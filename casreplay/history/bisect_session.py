@@ -24,7 +24,15 @@ from casreplay.model.changes import Change
 from casreplay.model.objects import Snapshot
 from casreplay.store.base import CommitStore
 
-__all__ = ["BisectRequest", "Listener", "bisect_callable", "bisect_content", "boundary_changes", "range_of"]
+__all__ = [
+    "BisectRequest",
+    "Listener",
+    "bisect_callable",
+    "bisect_content",
+    "bisect_each",
+    "boundary_changes",
+    "range_of",
+]
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +148,23 @@ def _swept(verdicts: Sequence[Verdict]) -> Outcome:
         flips=flips,
         posterior=1.0,
     )
+
+
+def bisect_each(
+    store: CommitStore, request: BisectRequest, judge: Callable[[Snapshot], Verdict], *, name: str
+) -> BisectReport:
+    """All flips of a function of the content that is cheap enough to ask about every snapshot, in order.
+
+    Cost: one call a class.
+    """
+    started = request.clock()
+    line = range_of(store, request)
+    verdicts = [judge(line.first(position)) for position in range(line.size)]
+    effort = Effort(
+        runs=len(verdicts), skipped=verdicts.count(Verdict.SKIP), elapsed_ns=request.clock() - started
+    )
+    report = report_of(_swept(verdicts), line, predicate=name, effort=effort)
+    return replace(report, changes=boundary_changes(store, report))
 
 
 def bisect_callable(

@@ -198,8 +198,31 @@ class CommandProbe:
         finally:
             self._area.give_back(folder, private)
 
+    def output(self, target: Target) -> tuple[int | None, bytes]:
+        """Exit code (``None``: timed out or stopped) and the end of what one run printed."""
+        folder, private = self._area.take()
+        try:
+            self._area.switch(folder, target.root)
+            exit_code, printed = self._execute(os.fsdecode(folder.path), private, target, threading.Event())
+        finally:
+            self._area.give_back(folder, private)
+        return exit_code, printed
+
     def _run(self, folder: str, private: str, target: Target, stop: threading.Event) -> Observation:
         started = self._clock()
+        exit_code, printed = self._execute(folder, private, target, stop)
+        elapsed = self._clock() - started
+        if stop.is_set():
+            return Observation(None, elapsed_ns=elapsed, cancelled=True)
+        if exit_code is None:
+            detail = f"timeout after {self._command.timeout_s:g} s"
+            return Observation(Verdict.SKIP, elapsed_ns=elapsed, detail=detail)
+        return _judge(exit_code, printed, elapsed)
+
+    def _execute(
+        self, folder: str, private: str, target: Target, stop: threading.Event
+    ) -> tuple[int | None, bytes]:
+        """Run the command to its end, or kill it; its exit code (``None``: timed out) and output."""
         environ = clean_environment(self._command.environ, private, target)
         with tempfile.TemporaryFile(dir=private) as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own command line: what --run promises
@@ -221,14 +244,7 @@ class CommandProbe:
                 kill_group(process.pid)
                 process.wait()
                 self._area.ended(process.pid)
-            elapsed = self._clock() - started
-            if stop.is_set():
-                return Observation(None, elapsed_ns=elapsed, cancelled=True)
-            if timed_out:
-                return Observation(
-                    Verdict.SKIP, elapsed_ns=elapsed, detail=f"timeout after {self._command.timeout_s:g} s"
-                )
-            return _judge(process.returncode, _tail(output), elapsed)
+            return None if timed_out else process.returncode, _tail(output)
 
 
 def _judge(exit_code: int, output: bytes, elapsed_ns: int) -> Observation:

@@ -1,0 +1,273 @@
+"""``drift``: numbers over the whole history, where they change, and the snapshots to look at."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack
+from typing import TYPE_CHECKING, Any
+
+import click
+
+from casreplay.cli.options import command, json_option
+from casreplay.cli.session import Session
+from casreplay.cli.text import clock_time, count, iso_time, safe_line
+from casreplay.errors import UsageError
+from casreplay.model.ids import short
+from casreplay.model.objects import Snapshot
+
+if TYPE_CHECKING:
+    from casreplay.forensics.drift import MetricDrift
+    from casreplay.forensics.drift_metrics import Metric, MetricTools
+
+__all__ = ["drift", "make_metrics", "span_of"]
+
+SHOWN_TURNS = 5
+_NUMBER = re.compile(rb"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
+
+
+@command(
+    "drift",
+    examples=[
+        "casreplay drift",
+        "casreplay drift @~5000..@ --metric size:notes/MEMORY.md --metric 'count:TODO' --path '*.py'",
+        "casreplay drift --metric value:config.json:model.temperature --every 1h --html drift.html",
+        "casreplay drift --metric 'run:python score.py' --every 50",
+    ],
+)
+@click.argument("span", metavar="[A..B]", required=False)
+@click.option("--metric", "names", multiple=True, metavar="NAME", help="What to measure (repeatable).")
+@click.option("--every", default="", metavar="1h|1d|N", help="One snapshot an hour, a day, or every N-th.")
+@click.option("--path", "glob", metavar="GLOB", help="Files that count: and secrets look at.")
+@click.option("--timeout", type=float, metavar="S", help="Seconds until a run:CMD is killed.")
+@click.option("--html", "html_file", metavar="FILE", help="Write a page with a picture of each metric.")
+@json_option
+@click.pass_obj
+def drift(session: Session, /, *, span: str | None, names: tuple[str, ...], **options: Any) -> None:
+    """How the workspace changed over the whole history, or from A to B.
+
+    Metrics: files, folders, bytes, churn, deletions, empty, size:PATH, lines:PATH,
+    value:PATH:KEY, count:REGEX, secrets, run:CMD. Nothing is checked out but for run:CMD.
+    """
+    from casreplay.forensics.drift import measure, sample  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.drift_metrics import DEFAULT_METRICS  # noqa: PLC0415 - start-up speed
+
+    with ExitStack() as stack:
+        history = span_of(session, span)
+        line = sample(history, options["every"])
+        if len(line) < len(history) and not options["every"]:
+            session.out.note(
+                f"{len(history):,} snapshots, {len(line):,} of them looked at (--every 1 for all)"
+            )
+        if not line:
+            raise UsageError("There is no snapshot to measure", hint="casreplay commit takes the first")
+        wanted = names or DEFAULT_METRICS
+        metrics = make_metrics(session, wanted, options["glob"], stack, timeout_s=options["timeout"])
+        progress = stack.enter_context(session.progress())
+        found = measure(line, metrics, monitor=progress)
+        progress.close()
+    if options["html_file"]:
+        with open(session.path(options["html_file"]), "w", encoding="utf-8") as file:
+            file.writelines(_page(session, line, found))
+        session.out.note(f"The page is in {options['html_file']}")
+    if options["as_json"]:
+        session.out.data(_fields(line, found))
+        return
+    session.out.lines(_lines(session, line, found))
+
+
+def span_of(session: Session, span: str | None) -> list[Snapshot]:
+    """The snapshots from A to B, both included, oldest first; all without ``span``."""
+    repository = session.repository()
+    if not span:
+        return list(repository.snapshots())[::-1]
+    first, dots, last = span.partition("..")
+    if not dots:
+        raise UsageError(f"{span!r} is not A..B", hint="For instance good..@")
+    oldest = repository.snapshot(first).sequence if first else 0
+    newest = repository.snapshot(last or "@").sequence
+    low, high = sorted((oldest, newest))
+    return [one for one in repository.snapshots() if low <= one.sequence <= high][::-1]
+
+
+def make_metrics(
+    session: Session,
+    names: Sequence[str],
+    glob: str | None,
+    stack: ExitStack,
+    *,
+    timeout_s: float | None = None,
+) -> list[Metric]:
+    """The metrics called ``names``; ``stack`` closes what they open.
+
+    Raises:
+        UsageError: there is none of a name.
+    """
+    from casreplay.forensics.drift_metrics import make_metric  # noqa: PLC0415 - start-up speed
+
+    tools = _tools(session, glob, stack, timeout_s)
+    return [make_metric(name, session.repository().objects, tools) for name in names]
+
+
+def _tools(session: Session, glob: str | None, stack: ExitStack, timeout_s: float | None) -> MetricTools:
+    from casreplay.cli.bisect_what import secret_scanner  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.drift_metrics import MetricTools  # noqa: PLC0415 - as above
+    from casreplay.history.predicates import covering  # noqa: PLC0415 - as above
+    from casreplay.history.probes import Command, CommandProbe, ProbeArea, Target  # noqa: PLC0415 - as above
+
+    repository = session.repository()
+
+    def secrets(path: bytes, content: bytes) -> int:
+        return len(scan(content, path))
+
+    def run(line: str) -> Callable[[Snapshot], float | None]:
+        area = stack.enter_context(ProbeArea(repository.objects))
+        probe = CommandProbe(area, Command(line, timeout_s, session.environ))
+
+        def call(snapshot: Snapshot) -> float | None:
+            label = repository.notes.label_of(snapshot)
+            exit_code, printed = probe.output(Target(snapshot.root, snapshot.id.hex(), label))
+            numbers = _NUMBER.findall(printed) if exit_code == 0 else []
+            return float(numbers[-1]) if numbers else None
+
+        return call
+
+    scan = secret_scanner(session)
+    return MetricTools(_counter, covering(glob), secrets, run)
+
+
+def _counter(pattern: str) -> Callable[[bytes], int]:
+    """How often ``pattern`` matches, as a function of the content."""
+    from casreplay.cli.bisect_what import compile_regex  # noqa: PLC0415 - start-up speed
+
+    found = compile_regex(pattern)
+    return lambda content: sum(1 for _ in found.finditer(content))
+
+
+def _lines(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:
+    out = session.out
+    first, last = line[0], line[-1]
+    yield (
+        f"{count(len(line), 'snapshot')} from {short(first.id)} ({clock_time(first.time_ns)})"
+        f" to {short(last.id)} ({clock_time(last.time_ns)})"
+    )
+    for one in found:
+        yield ""
+        yield out.style(safe_line(one.name), "bold") + _summary(one)
+        if not one.values:
+            continue
+        yield from _picture(one)
+        yield from _turn_lines(session, one)
+
+
+def _summary(one: MetricDrift) -> str:
+    from casreplay.forensics.drift_plot import number  # noqa: PLC0415 - start-up speed
+
+    if not one.values:
+        return "  no snapshot has this number"
+    unit = f" {one.unit}" if one.unit else ""
+    text = f"  {number(one.values[0])} -> {number(one.values[-1])}{unit}"
+    text += f", lowest {number(min(one.values))}, highest {number(max(one.values))}"
+    if one.missing:
+        text += f"; {one.missing:,} without a number"
+    if one.shape.slope is not None:
+        text += f"; slope {number(one.shape.slope)} over the whole range"
+    return text + {"constant": "; constant", "steps": "; exact steps", "short": "; too few to judge"}.get(
+        one.shape.kind, ""
+    )
+
+
+def _picture(one: MetricDrift) -> Iterator[str]:
+    from casreplay.forensics.drift_plot import blocks  # noqa: PLC0415 - start-up speed
+
+    if one.shape.kind == "constant":
+        return
+    for row in blocks(one.values, [turn.change.at for turn in one.turns[:SHOWN_TURNS]]):
+        yield "  " + row
+
+
+def _turn_lines(session: Session, one: MetricDrift) -> Iterator[str]:
+    from casreplay.forensics.drift_plot import number  # noqa: PLC0415 - start-up speed
+
+    label_of = session.repository().notes.label_of
+    for turn in one.turns[:SHOWN_TURNS]:
+        effect = f", effect {turn.change.effect:.1f}" if turn.change.effect is not None else ""
+        label = f' "{safe_line(label_of(turn.first))[:40]}"' if label_of(turn.first) else ""
+        yield (
+            f"  {number(turn.change.before)} -> {number(turn.change.after)}{effect}"
+            f"  at {short(turn.first.id)} #{turn.first.sequence}{label}"
+        )
+    if len(one.turns) > SHOWN_TURNS:
+        yield f"  ... and {len(one.turns) - SHOWN_TURNS:,} smaller ones (--json has all)"
+    if one.turns and one.name not in ("churn", "deletions"):
+        largest = one.turns[0]
+        from shlex import quote  # noqa: PLC0415 - one line of one command
+
+        yield (
+            f"  Look closer: casreplay bisect {short(largest.last.id)} {short(largest.first.id)}"
+            f" --metric {quote(safe_line(one.name))}"
+        )
+
+
+def _fields(line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> dict[str, Any]:
+    return {
+        "from": line[0].id.hex(),
+        "to": line[-1].id.hex(),
+        "samples": len(line),
+        "metrics": [_metric_fields(one) for one in found],
+    }
+
+
+def _metric_fields(one: MetricDrift) -> dict[str, Any]:
+    values = one.values
+    return {
+        "name": one.name,
+        "unit": one.unit,
+        "kind": one.shape.kind,
+        "first": values[0] if values else None,
+        "last": values[-1] if values else None,
+        "lowest": min(values) if values else None,
+        "highest": max(values) if values else None,
+        "missing": one.missing,
+        "slope": one.shape.slope,
+        "trend_z": round(one.shape.trend_z, 4),
+        "resolution": one.shape.resolution,
+        "changes": [
+            {
+                "last": turn.last.id.hex(),
+                "first": turn.first.id.hex(),
+                "sequence": turn.first.sequence,
+                "time": iso_time(turn.first.time_ns),
+                "before": turn.change.before,
+                "after": turn.change.after,
+                "effect": round(turn.change.effect, 4) if turn.change.effect is not None else None,
+            }
+            for turn in one.turns
+        ],
+        "series": [[s.sequence, v] for s, v in zip(one.snapshots, values, strict=True)],
+    }
+
+
+def _page(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:
+    """A self-contained page: no script, nothing loaded from elsewhere."""
+    from html import escape  # noqa: PLC0415 - only with --html
+
+    from casreplay.forensics.drift_plot import svg  # noqa: PLC0415 - as above
+
+    yield (
+        '<!doctype html><html lang="en"><meta charset="utf-8"><title>Drift</title><style>'
+        "body{font:15px/1.5 sans-serif;max-width:52rem;margin:2rem auto;padding:0 1rem;"
+        "background:#fff;color:#222}@media(prefers-color-scheme:dark){body{background:#181a1b;color:#ddd}}"
+        "h2{font-size:1.1rem;margin:2rem 0 .3rem}code{font-size:.9em}</style>\n"
+    )
+    span = f"{short(line[0].id)} to {short(line[-1].id)}"
+    yield f"<h1>Drift</h1><p>{count(len(line), 'snapshot')}, {span}, {iso_time(line[0].time_ns)[:19]}"
+    yield f" to {iso_time(line[-1].time_ns)[:19]} UTC.</p>\n"
+    for one in found:
+        yield f"<h2>{escape(safe_line(one.name))}</h2><p>{escape(_summary(one).strip())}</p>\n"
+        if one.values and one.shape.kind != "constant":
+            yield svg(one.values, [turn.change.at for turn in one.turns], safe_line(one.name)) + "\n"
+        turns = [escape(text.strip()) for text in _turn_lines(session, one)]
+        if turns:
+            yield "<ul>" + "".join(f"<li><code>{text}</code></li>" for text in turns) + "</ul>\n"
+    yield "</html>\n"

@@ -1,0 +1,250 @@
+"""Numbers of a snapshot, for the long view: what ``drift`` draws and ``bisect --metric`` compares.
+
+Metrics are read from snapshots, manifests and blobs, each distinct folder and blob
+once; nothing is checked out. The names:
+
+``files`` ``folders`` ``bytes``  what the snapshot captured
+``churn`` ``deletions``          paths that changed, or went, since the sample before
+``empty``                        empty files
+``size:PATH`` ``lines:PATH``     bytes, or lines, of one file
+``value:PATH:KEY``               a number in a configuration file (dotted key)
+``count:REGEX``                  matches of a pattern in all files, or those that fit a glob
+``secrets``                      secrets found by the configured rules (a callable from above)
+``run:CMD``                      the last number that a command prints (a callable from above)
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Protocol
+
+from casreplay.errors import UsageError
+from casreplay.history.bisect_fold import PathFold, TreeFold
+from casreplay.history.bisect_values import read_value
+from casreplay.history.diff import diff_trees
+from casreplay.model.changes import ChangeKind
+from casreplay.model.ids import ObjectId
+from casreplay.model.objects import EntryKind, Snapshot, Tree
+from casreplay.model.paths import join
+from casreplay.store.base import ObjectReader
+
+__all__ = ["DEFAULT_METRICS", "Metric", "MetricTools", "make_metric"]
+
+DEFAULT_METRICS = ("files", "bytes", "churn", "deletions", "empty")
+MAX_SCAN_BYTES = 64 << 20
+_FILES = frozenset((EntryKind.FILE, EntryKind.EXECUTABLE))
+_SIMPLE = {"files": "files", "folders": "folders", "bytes": "B"}
+
+
+class Metric(Protocol):
+    """Gives one number a snapshot; keeps what it has seen, so ask one object for a whole history.
+
+    Attributes:
+        name: as it was asked for.
+        unit: of the number.
+    """
+
+    name: str
+    unit: str
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """The number, or ``None`` where there is none; ``previous`` is the sample before."""
+
+
+@dataclass(frozen=True, slots=True)
+class MetricTools:
+    """What metrics need from above.
+
+    Attributes:
+        count: ``(pattern) -> content -> number of matches``, for ``count:``.
+        covers: which paths ``count:`` and ``secrets`` look at; ``None`` for all.
+        secrets: ``(path, content) -> number of secrets``; ``None`` where there is no scanner.
+        run: ``(command line) -> snapshot -> number``; ``None`` where commands cannot run.
+    """
+
+    count: Callable[[str], Callable[[bytes], int]]
+    covers: Callable[[bytes], bool] | None = None
+    secrets: Callable[[bytes, bytes], int] | None = None
+    run: Callable[[str], Callable[[Snapshot], float | None]] | None = None
+
+
+def make_metric(name: str, objects: ObjectReader, tools: MetricTools) -> Metric:
+    """The metric called ``name``.
+
+    Raises:
+        UsageError: there is none of that name, or its argument is missing.
+    """
+    kind, _, argument = name.partition(":")
+    if name in _SIMPLE:
+        return _FromCoverage(name, _SIMPLE[name])
+    if name in ("churn", "deletions"):
+        return _FromDiff(name, objects)
+    if name == "empty":
+        return _Folded(name, "files", TreeFold(objects, _empty_files))
+    if kind in ("size", "lines") and argument:
+        return _OfPath(name, objects, _path(argument))
+    if kind == "value" and argument:
+        path, _, key = argument.partition(":")
+        if path and key:
+            return _OfPath(name, objects, _path(path), key)
+    if kind == "count" and argument:
+        count = tools.count(argument)
+        return _counted(name, objects, tools, lambda _, content: count(content))
+    if name == "secrets" and tools.secrets is not None:
+        return _counted(name, objects, tools, tools.secrets)
+    if kind == "run" and argument and tools.run is not None:
+        return _Called(name, tools.run(argument))
+    raise UsageError(
+        f"There is no metric {name!r}",
+        hint="files, folders, bytes, churn, deletions, empty, size:PATH, lines:PATH, value:PATH:KEY,"
+        " count:REGEX, secrets, run:CMD",
+    )
+
+
+def _path(text: str) -> bytes:
+    return text.encode("utf-8", "surrogateescape").strip(b"/")
+
+
+def _empty_files(_folder: bytes, tree: Tree) -> int:
+    if 0 not in tree.sizes:
+        return 0
+    return sum(kind in _FILES and not size for kind, size in zip(tree.kinds, tree.sizes, strict=True))
+
+
+@dataclass(slots=True)
+class _FromCoverage:
+    """Counts that every snapshot states about itself; no object is read."""
+
+    name: str
+    unit: str
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """The count."""
+        del previous
+        return float(getattr(snapshot.coverage, self.name))
+
+
+class _FromDiff:
+    """Changes since the sample before. Cost: the folders that differ."""
+
+    def __init__(self, name: str, objects: ObjectReader) -> None:
+        self.name, self.unit = name, "paths"
+        self._objects = objects
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """How many paths changed; nothing for the first sample."""
+        if previous is None:
+            return None
+        if previous.tree == snapshot.tree:
+            return 0.0
+        changes = diff_trees(self._objects, previous.root, snapshot.root)
+        if self.name == "churn":
+            return float(sum(1 for _ in changes))
+        return float(sum(change.kind is ChangeKind.DELETED for change in changes))
+
+
+@dataclass(slots=True)
+class _Folded:
+    """A sum over the tree."""
+
+    name: str
+    unit: str
+    fold: TreeFold
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """The sum."""
+        del previous
+        return float(self.fold.value(snapshot.root, snapshot.tree))
+
+
+@dataclass(slots=True)
+class _Called:
+    """Whatever a callable from above says."""
+
+    name: str
+    call: Callable[[Snapshot], float | None]
+    unit: str = ""
+    known: dict[bytes, float | None] = field(default_factory=dict)
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """Its number; equal content is asked once."""
+        del previous
+        if snapshot.tree not in self.known:
+            self.known[snapshot.tree] = self.call(snapshot)
+        return self.known[snapshot.tree]
+
+
+class _OfPath:
+    """Size, lines or a configured value of one path; each distinct content is read once."""
+
+    def __init__(self, name: str, objects: ObjectReader, path: bytes, key: str = "") -> None:
+        self.name = name
+        self.unit = "" if key else "B" if name.startswith("size:") else "lines"
+        self._objects = objects
+        self._path, self._key = path, key
+        self._fold = PathFold(objects, path)
+        self._known: dict[bytes, float | None] = {}
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """The number; ``None`` where the path does not exist or holds none."""
+        del previous
+        entry = self._fold.entry(snapshot.root, snapshot.tree)
+        if entry is None:
+            return None
+        if self.unit == "B":
+            return float(entry.size_bytes)
+        if entry.blob_id is None or entry.size_bytes > MAX_SCAN_BYTES:
+            return None
+        if entry.id not in self._known:
+            self._known[entry.id] = self._measure(self._objects.get(entry.blob_id))
+        return self._known[entry.id]
+
+    def _measure(self, content: bytes) -> float | None:
+        if not self._key:
+            return float(content.count(b"\n") + (not content.endswith(b"\n") and bool(content)))
+        return _number(read_value(self._path, content, self._key))
+
+
+def _number(value: object) -> float | None:
+    if isinstance(value, bool):
+        return float(value)
+    if isinstance(value, int | float):
+        return float(value)
+    if isinstance(value, str):
+        try:
+            return float(value)
+        except ValueError:
+            return None
+    return float(len(value)) if isinstance(value, list | Mapping) else None
+
+
+def _counted(
+    name: str, objects: ObjectReader, tools: MetricTools, count: Callable[[bytes, bytes], int]
+) -> Metric:
+    """A sum over files, each distinct content (under one path) counted once."""
+    known: dict[bytes, int] = {}
+    covers = tools.covers
+    by_path = covers is not None or name == "secrets"
+
+    def measure(folder: bytes, tree: Tree) -> int:
+        total = 0
+        for i, kind in enumerate(tree.kinds):
+            if (
+                kind not in _FILES
+                or tree.sizes[i] > MAX_SCAN_BYTES
+                or not tree.sizes[i]
+                or tree.states[i] > 2
+            ):
+                continue
+            path = join(folder, tree.names[i])
+            if covers is not None and not covers(path):
+                continue
+            blob = tree.ids[32 * i : 32 * i + 32]
+            key = blob + path if name == "secrets" else blob
+            if key not in known:
+                known[key] = count(path, objects.get(ObjectId(blob)))
+            total += known[key]
+        return total
+
+    return _Folded(name, "matches", TreeFold(objects, measure, by_path=by_path))
