@@ -159,8 +159,11 @@ def run(
     environ = os.environ if environ is None else environ
     session = Session(environ, clock=clock, cwd=cwd)
     session.out.json = "--json" in _before_separator(arguments)
+    words = list(arguments)
+    if words[:1] == ["help"]:
+        words = [*words[1:], "--help"]
     try:
-        return _invoke(session, list(arguments))
+        return _invoke(session, words)
     except CasreplayError as error:
         session.out.error(error)
         return error.exit_code

@@ -19,7 +19,7 @@ from casreplay.model.objects import Snapshot
 if TYPE_CHECKING:
     from casreplay.history.restore import Restored, RestoreOptions
 
-__all__ = ["restore", "restored_fields"]
+__all__ = ["restore", "restored_fields", "undo_line"]
 
 SHOWN = 20
 

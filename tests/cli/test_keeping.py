@@ -172,3 +172,21 @@ def test_a_purge_by_id(history):
 def test_what_cannot_be_purged_is_refused(history, line):
     assert history(line, code=None).code in {1, 2}
     history("fsck --data")
+
+
+@pytest.mark.parametrize(
+    ("content", "code", "said"),
+    [
+        (b"casreplay store 9\nid 00\n", 12, "newer casreplay"),
+        (b"casreplay store 1\nid zz\n", 13, "damaged"),
+        (b"something else\n", 13, "damaged"),
+    ],
+)
+def test_stores_that_cannot_be_read_are_refused_unchanged(history, content, code, said):
+    (store,) = (history.folder.parent / "data" / "casreplay" / "stores").iterdir()
+    (store / "format").write_bytes(content)
+    before = {path: path.read_bytes() for path in store.rglob("*") if path.is_file()}
+    for line in ("log", "commit", "restore good --force", "fsck"):
+        assert said in history(line, code=code).err
+    assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == before
+    assert history("log --json", code=code).err.startswith("{")

@@ -155,6 +155,15 @@ def test_every_command_has_help_with_an_example(name, capsys):
     assert f"  casreplay {name}" in text
 
 
+def test_help_is_a_word_too(capsys):
+    assert run(["help"]) == 0
+    whole = capsys.readouterr().out
+    assert run(["--help"]) == 0
+    assert capsys.readouterr().out == whole
+    assert run(["help", "diff"]) == 0
+    assert "casreplay diff [OPTIONS]" in capsys.readouterr().out
+
+
 def test_no_arguments_show_the_help(capsys):
     assert run([]) == 0
     assert "Usage: casreplay" in capsys.readouterr().out
