@@ -63,12 +63,12 @@ def commit(session: Session, /, **options: Any) -> None:
     recorded. In a folder without a store, the store is made first.
     """
     from casreplay.cli.init import ensure_store  # noqa: PLC0415 - start-up speed
-    from casreplay.history.annotations import check_label, check_tag  # noqa: PLC0415 - start-up speed
     from casreplay.history.commit import CommitOptions  # noqa: PLC0415 - start-up speed
 
     label, _, body = options["label"].partition("\n")
-    texts = [check_label(text.strip()) for text in (label, options["run_id"], options["agent"])]
-    tags = tuple(dict.fromkeys(check_tag(tag) for tag in options["tags"]))
+    texts = [text.strip() for text in (label, options["run_id"], options["agent"])]
+    tags = tuple(dict.fromkeys(options["tags"]))
+    _check_texts(texts, tags)
     ensure_store(session, force=options["force"])
     repository = session.repository(respect_gitignore=options["respect_gitignore"])
     wanted = CommitOptions(label=texts[0], tags=tags, session=texts[1], agent=texts[2], full=options["full"])
@@ -82,6 +82,17 @@ def commit(session: Session, /, **options: Any) -> None:
     _print_result(session, result)
     if result.recorded and result.snapshot.parent is None and not session.out.quiet:
         _say_what_is_left_out(session)
+
+
+def _check_texts(texts: Sequence[str], tags: Sequence[str]) -> None:
+    """Refuse texts that cannot be names; a commit without any does not pay for the rules."""
+    if any(texts) or tags:
+        from casreplay.history.annotations import check_label, check_tag  # noqa: PLC0415 - start-up speed
+
+        for text in texts:
+            check_label(text)
+        for tag in tags:
+            check_tag(tag)
 
 
 def _commit_fields(session: Session, result: CommitResult) -> dict[str, Any]:
