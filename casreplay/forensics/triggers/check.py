@@ -21,9 +21,11 @@ from casreplay.forensics.secrets.blobs import BlobSecrets
 from casreplay.forensics.triggers.config import config_changes
 from casreplay.forensics.triggers.custom import custom_findings
 from casreplay.forensics.triggers.deletion import deletions
-from casreplay.forensics.triggers.log import log_changes, log_findings, pattern_findings
-from casreplay.forensics.triggers.pair import Examined, Pair
+from casreplay.forensics.triggers.log import changed_logs, log_findings, pattern_findings, read_log
+from casreplay.forensics.triggers.log_cache import LogCache, log_key
+from casreplay.forensics.triggers.pair import Examined, Pair, file_blob
 from casreplay.forensics.triggers.secret import secret_changes
+from casreplay.model.changes import Change
 from casreplay.model.config import Config, IgnoredFinding, TriggerConfig
 from casreplay.model.findings import Finding, Severity
 from casreplay.model.monitor import SILENT, Monitor
@@ -57,8 +59,15 @@ class CheckResult:
         return {"findings": [f.to_dict() for f in self.findings], "coverage": dict(self.coverage)}
 
 
-def check(pair: Pair, config: Config, secrets: BlobSecrets, *, monitor: Monitor = SILENT) -> CheckResult:
-    """Run every trigger that is not switched off.
+def check(
+    pair: Pair,
+    config: Config,
+    secrets: BlobSecrets,
+    *,
+    logs: LogCache | None = None,
+    monitor: Monitor = SILENT,
+) -> CheckResult:
+    """Run every trigger that is not switched off; ``logs`` remembers what was found in logs.
 
     Cost: linear in the new bytes of changed files; what was scanned for secrets before is
     remembered. Memory: two versions of one file up to 64 MiB, larger logs in pieces.
@@ -66,7 +75,7 @@ def check(pair: Pair, config: Config, secrets: BlobSecrets, *, monitor: Monitor 
     examined = Examined()
     examined.count("changes", len(pair.changes))
     redactor = Redactor(secrets.scanner)
-    families = _families(pair, config, secrets, redactor, examined)
+    families = _families(pair, config, secrets, redactor, examined, logs or LogCache())
     monitor.stage("checking", len(families), "triggers")
     found: list[Finding] = []
     for done, (name, run) in enumerate(families, 1):
@@ -84,8 +93,13 @@ def check(pair: Pair, config: Config, secrets: BlobSecrets, *, monitor: Monitor 
     return CheckResult(ordered, len(found) - len(kept), examined.to_dict(), failed)
 
 
-def _families(
-    pair: Pair, config: Config, secrets: BlobSecrets, redactor: Redactor, examined: Examined
+def _families(  # noqa: PLR0913, PLR0917 - everything the families work with
+    pair: Pair,
+    config: Config,
+    secrets: BlobSecrets,
+    redactor: Redactor,
+    examined: Examined,
+    cache: LogCache,
 ) -> list[tuple[str, Callable[[], Iterable[Finding]]]]:
     roles = Roles(config)
     own = [trigger for trigger in config.triggers if trigger.enabled]
@@ -96,7 +110,7 @@ def _families(
         ("empty", lambda: emptied(pair, roles, examined)),
         ("growth", lambda: growth(pair, roles, examined)),
         ("secret", lambda: secret_changes(pair, secrets, config, examined)),
-        ("log+", lambda: _logs(pair, roles, config, redactor, examined)),
+        ("log+", lambda: _logs(pair, roles, config, redactor, examined, cache)),
         ("own", lambda: _own(pair, own, redactor, examined)),
     ]
 
@@ -109,8 +123,8 @@ def _own(
             yield from custom_findings(pair, trigger, redactor, examined)
 
 
-def _logs(
-    pair: Pair, roles: Roles, config: Config, redactor: Redactor, examined: Examined
+def _logs(  # noqa: PLR0913, PLR0917 - one family, everything it works with
+    pair: Pair, roles: Roles, config: Config, redactor: Redactor, examined: Examined, cache: LogCache
 ) -> Iterator[Finding]:
     """Built-in and the user's log triggers together: a log is read once."""
     own = [
@@ -124,12 +138,37 @@ def _logs(
     if not built_in and not own:
         return
     named = PathMatcher([pattern for trigger, _ in own for pattern in trigger.paths])
-    for log in log_changes(pair, roles, examined, also=named.matches):
-        if built_in:
-            yield from log_findings(pair, log, redactor)
-        for trigger, matcher in own:
-            if not trigger.paths or matcher.matches(log.change.path):
-                yield from pattern_findings(pair, log, trigger, redactor, examined)
+    described = repr((built_in, [trigger for trigger, _ in own]))
+    for change in changed_logs(pair, roles, examined, also=named.matches):
+        after = file_blob(change.after)
+        assert after is not None
+        key = log_key(file_blob(change.before), after, change.path, described)
+        found = cache.get(key, pair, change)
+        if found is None:
+            skipped = len(examined.skipped)
+            found = list(_one_log(pair, change, own, redactor, examined, built_in=built_in))
+            if len(examined.skipped) == skipped:
+                cache.put(key, found)
+        yield from found
+
+
+def _one_log(  # noqa: PLR0913 - one log under all triggers
+    pair: Pair,
+    change: Change,
+    own: Sequence[tuple[TriggerConfig, PathMatcher]],
+    redactor: Redactor,
+    examined: Examined,
+    *,
+    built_in: bool,
+) -> Iterator[Finding]:
+    log = read_log(pair, change, examined)
+    if log is None:
+        return
+    if built_in:
+        yield from log_findings(pair, log, redactor)
+    for trigger, matcher in own:
+        if not trigger.paths or matcher.matches(change.path):
+            yield from pattern_findings(pair, log, trigger, redactor, examined)
 
 
 def _without_ignored(found: Sequence[Finding], ignored: Sequence[IgnoredFinding]) -> list[Finding]:

@@ -16,6 +16,7 @@ from casreplay.forensics.secrets.custom import CustomRules
 from casreplay.forensics.secrets.model import SecretMatch
 from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter
 from casreplay.forensics.triggers.check import CheckResult, check
+from casreplay.forensics.triggers.log_cache import LogCache
 from casreplay.forensics.triggers.pair import BlobReader, Pair, file_blob
 from casreplay.history.diff import diff_trees
 from casreplay.history.renames import detect_renames
@@ -114,8 +115,10 @@ def _checked(  # noqa: PLR0913, PLR0917 - the two callers above only
         after.id.hex() if after else None,
         _ignored(repository),
     )
+    logs = LogCache(repository.store.read_cache, repository.store.write_cache)
     with blob_secrets(repository, objects=objects, engine=engine) as secrets:
-        result = check(pair, repository.config, secrets, monitor=monitor)
+        result = check(pair, repository.config, secrets, logs=logs, monitor=monitor)
+    logs.save()
     covered = {
         **result.coverage,
         "before": _counts(before.coverage) if before else None,

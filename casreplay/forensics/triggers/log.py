@@ -9,10 +9,12 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterator, Sequence
-from itertools import groupby
+from dataclasses import dataclass
+from itertools import groupby, islice
 
 from casreplay.forensics.logs.guards import is_negated, is_retry, without_file_names
 from casreplay.forensics.logs.levels import at_least, find_level
+from casreplay.forensics.logs.masks import mask
 from casreplay.forensics.logs.records import strip_prefix
 from casreplay.forensics.logs.timestamps import TimestampReader
 from casreplay.forensics.logs.traces import TraceBlock, blocks_of
@@ -26,12 +28,14 @@ from casreplay.model.config import TriggerConfig
 from casreplay.model.findings import Finding, FindingKind, Severity
 from casreplay.model.paths import display
 
-__all__ = ["LogChange", "log_changes", "log_findings", "pattern_findings"]
+__all__ = ["LogChange", "changed_logs", "log_findings", "pattern_findings", "read_log"]
 
 WHOLE_BYTES = 32 << 20
 """Smaller logs are compared as bytes, which recognises an appended tail; larger ones in pieces."""
 MAX_FINDINGS = 200
 """Findings of one log; the last one says how many more there are."""
+MAX_GRADED = 5000
+"""Blocks of one log that are graded at all, stack traces aside."""
 _SHOWN = 200
 _QUIET = ("trace", "debug", "info", "notice", "warning")
 _FATAL = re.compile(
@@ -77,59 +81,80 @@ def _no_other(path: bytes) -> bool:
     return False
 
 
-def log_changes(
+def changed_logs(
     pair: Pair, roles: Roles, examined: Examined, *, also: Callable[[bytes], bool] = _no_other
-) -> Iterator[LogChange]:
-    """Every log that was added or modified, with what is new in it; ``also`` names other files to read."""
+) -> Iterator[Change]:
+    """Every log that was added or modified; ``also`` names other files to read as logs."""
     for change in pair.changes:
         after = file_blob(change.after)
-        before = file_blob(change.before)
-        if after is None or after == before:
+        if after is None or change.after is None or after == file_blob(change.before):
             continue
-        if roles.of(change.path) is not Role.LOG and not also(change.path):
-            continue
-        assert change.after is not None
-        examined.count("logs")
-        examined.count("log_bytes", change.after.size_bytes)
-        sizes = [entry.size_bytes for entry in (change.before, change.after) if entry is not None]
-        if max(sizes) <= WHOLE_BYTES:
-            found = new_lines(pair.objects.get(before) if before else None, pair.objects.get(after))
-        else:
-            found = new_lines(pair.objects.stream(before) if before else None, pair.objects.stream(after))
-        if found.binary:
-            examined.skip(change.path, "log", "binary")
-            continue
-        if found.truncated:
-            examined.skip(
-                change.path, "log", "too many new lines: only those that look like trouble were kept"
-            )
-        yield LogChange(change, found)
+        if roles.of(change.path) is Role.LOG or also(change.path):
+            examined.count("logs")
+            examined.count("log_bytes", change.after.size_bytes)
+            yield change
+
+
+def read_log(pair: Pair, change: Change, examined: Examined) -> LogChange | None:
+    """What is new in a changed log; ``None`` (and a note) when it is binary."""
+    after, before = file_blob(change.after), file_blob(change.before)
+    assert after is not None
+    sizes = [entry.size_bytes for entry in (change.before, change.after) if entry is not None]
+    if max(sizes) <= WHOLE_BYTES:
+        found = new_lines(pair.objects.get(before) if before else None, pair.objects.get(after))
+    else:
+        found = new_lines(pair.objects.stream(before) if before else None, pair.objects.stream(after))
+    if found.binary:
+        examined.skip(change.path, "log", "binary")
+        return None
+    if found.truncated:
+        reason = "too many new lines: only those that look like trouble were kept"
+        examined.skip(change.path, "log", reason)
+    return LogChange(change, found)
+
+
+@dataclass(frozen=True, slots=True)
+class _Trouble:
+    """A block of a log that is a finding; its text is redacted when it is known to be shown."""
+
+    first: int
+    last: int
+    rule: str
+    severity: Severity
+    what: str
+    text: str
 
 
 def log_findings(pair: Pair, log: LogChange, redactor: Redactor) -> Iterator[Finding]:
-    """Findings ``log.trace``, ``log.fatal`` and ``log.error`` of one log, each spanning its whole block."""
-    found = [*_traces(pair, log, redactor), *_records(pair, log, redactor)]
-    found.sort(key=lambda finding: finding.location.line or 0)
-    yield from found[:MAX_FINDINGS]
-    if len(found) > MAX_FINDINGS:
-        text = f"{len(found) - MAX_FINDINGS:,} more new errors in {display(log.change.path)}"
-        last = found[-1].location
-        evidence = pair.at_after(log.change, found[MAX_FINDINGS].location.line, last.end_line)
+    """Findings ``log.trace``, ``log.fatal`` and ``log.error`` of one log, each spanning its whole block.
+
+    Blocks that say the same, numbers and times aside, are one finding at the first of them.
+    """
+    found = sorted([*_traces(log), *islice(_records(log), MAX_GRADED)], key=lambda trouble: trouble.first)
+    alike: dict[tuple[str, bytes], list[_Trouble]] = {}
+    for trouble in found:
+        alike.setdefault((trouble.rule, mask(trouble.text[:_SHOWN])), []).append(trouble)
+    groups = list(alike.values())
+    where = display(log.change.path)
+    for group in groups[:MAX_FINDINGS]:
+        trouble = group[0]
+        times = f" ({len(group):,} times)" if len(group) > 1 else ""
+        text = f"New {trouble.what} in {where}{times}: {redactor.text(trouble.text)[:_SHOWN]}"
+        evidence = pair.at_after(log.change, trouble.first, trouble.last)
+        yield Finding(trouble.rule, FindingKind.LOG, trouble.severity, text, (evidence,))
+    if len(groups) > MAX_FINDINGS:
+        text = f"{len(groups) - MAX_FINDINGS:,} or more other new errors in {where}"
+        evidence = pair.at_after(log.change, groups[MAX_FINDINGS][0].first, found[-1].last)
         yield Finding("log.many-errors", FindingKind.LOG, Severity.HIGH, text, (evidence,))
 
 
-def _traces(pair: Pair, log: LogChange, redactor: Redactor) -> Iterator[Finding]:
+def _traces(log: LogChange) -> Iterator[_Trouble]:
     novel = {line.number for line in log.new.lines if line.novel}
     for trace in log.traces:
-        if novel.isdisjoint(trace.lines):
-            continue
-        text = redactor.text(_headline(trace))[:_SHOWN]
-        evidence = pair.at_after(log.change, trace.lines[0], trace.lines[-1])
-        where = display(log.change.path)
-        severity = Severity.MEDIUM if trace.language == "shell" else Severity.HIGH
-        yield Finding(
-            "log.trace", FindingKind.LOG, severity, f"New stack trace in {where}: {text}", (evidence,)
-        )
+        if not novel.isdisjoint(trace.lines):
+            severity = Severity.MEDIUM if trace.language == "shell" else Severity.HIGH
+            text = _headline(trace)
+            yield _Trouble(trace.lines[0], trace.lines[-1], "log.trace", severity, "stack trace", text)
 
 
 def _headline(trace: TraceBlock) -> str:
@@ -140,26 +165,24 @@ def _headline(trace: TraceBlock) -> str:
     return text
 
 
-def _records(pair: Pair, log: LogChange, redactor: Redactor) -> Iterator[Finding]:
+def _records(log: LogChange) -> Iterator[_Trouble]:
     """Runs of cause lines outside traces, judged by their worst line."""
     inside = {number for trace in log.traces for number in range(trace.lines[0], trace.lines[-1] + 1)}
     lines = [line for line in log.new.cause if line.number not in inside]
     times = TimestampReader()
     tail = _later_success(log.new.lines)
     for run in _runs(lines):
-        graded = [(_grade(line, times), line) for line in run]
-        worst = max((grade for grade, line in graded if line.novel), default=Severity.INFO)
+        graded = [(_grade(line, times), line) for line in run if line.novel]
+        worst = max((grade for grade, _ in graded), default=Severity.INFO)
         if worst is Severity.INFO:
             continue
-        first = next(line for grade, line in graded if grade is worst and line.novel)
+        first = next(line for grade, line in graded if grade is worst)
         if is_retry(first.text) and tail > first.number:
             continue
-        rule = "log.fatal" if worst is Severity.CRITICAL else "log.error"
-        text = redactor.text(strip_prefix(first.text)[0].strip())[:_SHOWN]
-        evidence = pair.at_after(log.change, run[0].number, run[-1].number)
-        where = display(log.change.path)
-        what = "fatal error" if worst is Severity.CRITICAL else "error"
-        yield Finding(rule, FindingKind.LOG, worst, f"New {what} in {where}: {text}", (evidence,))
+        fatal = worst is Severity.CRITICAL
+        text = strip_prefix(first.text)[0].strip()
+        rule, what = ("log.fatal", "fatal error") if fatal else ("log.error", "error")
+        yield _Trouble(run[0].number, run[-1].number, rule, worst, what, text)
 
 
 def _runs(lines: Sequence[NewLine]) -> Iterator[list[NewLine]]:
