@@ -64,6 +64,9 @@ class LogRecordType(IntEnum):
     """``{"objects": [...], "reason": ...}``: these objects were destroyed on purpose."""
 
 
+_TYPES = {kind.value: kind for kind in LogRecordType}
+
+
 @dataclass(frozen=True, slots=True)
 class NewRecord:
     """What goes into a record; the attributes mean what those of ``LogRecord`` mean."""
@@ -220,13 +223,14 @@ def decode_record(data: Bytes, at: int, previous: bytes | None) -> LogRecord:
             id=record_id.hex(),
         )
     body = at + FIXED_BYTES
+    segments = tuple(struct.iter_unpack("<II", data[body : body + 8 * pairs])) if pairs else ()
     return LogRecord(
-        type=LogRecordType(kind),
+        type=_TYPES[kind],
         sequence=sequence,
         sweeps=sweeps,
         time_ns=time_ns,
         id=record_id,
-        segments=tuple(struct.iter_unpack("<II", data[body : body + 8 * pairs])),
+        segments=segments,
         encoding=encoding,
         raw_bytes=raw,
         payload=bytes(data[body + 8 * pairs : body + 8 * pairs + stored]),

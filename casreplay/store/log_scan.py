@@ -1,7 +1,8 @@
 """Stepping through the log's file: from its end, from an offset, to one id.
 
-Keeps the end that was verified last, so asking again costs a ``stat`` and the new
-bytes. Finds the end of the whole records after a crash. Writes nothing.
+Keeps the end that was verified last with the file's size and time, so asking again
+costs a ``stat``. Bytes behind that end are never kept: a torn tail may be cut away and
+written over by another process. Writes nothing.
 """
 
 from __future__ import annotations
@@ -9,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from casreplay.codec import log_records as codec
+from casreplay.codec.hashing import snapshot_id
 from casreplay.codec.log_records import LogRecord, LogRecordType
 from casreplay.errors import CorruptError
 from casreplay.store.files import Files
@@ -20,54 +22,64 @@ _FIRST_BLOCK = 1 << 12
 
 
 class LogFile:
-    """The bytes of one log."""
+    """The bytes of one log. Everything but ``raw`` sees whole records only, never a torn tail."""
 
     def __init__(self, files: Files, path: str) -> None:
         self._files = files
         self._path = path
-        self._end = 0
-        """End of the last record seen to be whole; 0 before the first look."""
-        self._data: tuple[int, bytes] = (0, b"")
+        self._forget()
+
+    def _forget(self) -> None:
+        """Begin anew, knowing nothing."""
+        self._stamp: tuple[int, int, int] | None = None
+        self._end = codec.HEADER_BYTES
+        self._content = b""
         self._special: dict[LogRecordType, tuple[int, list[LogRecord]]] = {}
         self._block: tuple[int, bytes] = (0, b"")
 
     def store_id(self) -> bytes:
         """The store id in the header."""
-        self._size()
+        self._look()
         return codec.store_id_of(self._pread(codec.HEADER_BYTES, 0))
 
-    def content(self) -> bytes:
-        """The whole file. Cost: reading what was appended since the last call."""
-        size = self._size()
-        known, data = self._data
-        if known == size <= self._end:
-            return data
-        self._forget_behind(self._end)
-        known, data = self._data
-        data += self._pread(size - known, known)
-        self._data = (size, data)
-        return data
-
-    def _forget_behind(self, end: int) -> None:
-        """Drop what was read behind the last whole record: it may be cut away and written over."""
-        known, data = self._data
-        if known > end:
-            self._data = (end, data[:end])
-        self._block = (0, b"")
-
     def end(self) -> int:
-        """Offset behind the last whole record; reads the file's end, or all of it after a crash."""
-        size = self._size()
+        """Offset behind the last whole record.
+
+        Cost: a ``stat``; when something was appended, reading the last record; after a crash,
+        reading what was appended since the last look, or all of the file at first.
+        """
+        stamp = self._look()
+        if stamp == self._stamp:
+            return self._end
+        size = stamp[1]
         if size < codec.HEADER_BYTES:
             raise CorruptError("The log has no valid header", file=self._path)
-        if size in (codec.HEADER_BYTES, self._end):
-            return size
-        self._forget_behind(self._end)
-        if self._record_before(size) is None:
-            size = self._end_by_scanning()
-            self._forget_behind(size)
-        self._end = size
+        if size < self._end:
+            # Cut into what was whole: nothing known before can be trusted.
+            self._forget()
+        self._block = (0, b"")
+        if size > self._end and self._record_before(size) is None:
+            size = self._end_by_scanning(size)
+        self._end, self._stamp = size, stamp
+        self._block = (0, b"")
         return size
+
+    def _look(self) -> tuple[int, int, int]:
+        stamp = self._files.stamp(self._path)
+        if stamp is None:
+            raise CorruptError("The store has no log", file=self._path)
+        return stamp
+
+    def raw(self) -> bytes:
+        """The whole file as it is, a torn tail included."""
+        return self._files.read(self._path)
+
+    def content(self) -> bytes:
+        """The file up to the last whole record. Cost: reading what was appended since the last call."""
+        end = self.end()
+        if len(self._content) < end:
+            self._content += self._pread(end - len(self._content), len(self._content))
+        return self._content
 
     def chain_at(self, end: int) -> bytes:
         """The running hash after the record that ends at ``end``."""
@@ -76,10 +88,14 @@ class LogFile:
         return self._pread(32, end - codec.TRAILER_BYTES)
 
     def backwards(self) -> Iterator[LogRecord]:
-        """Records from the last whole one back. At damage, goes on by scanning from the start."""
+        """Records from the last whole one back. At damage, goes on by scanning from the start.
+
+        Of older records only the frame is checked: payloads have ids of their own, and
+        ``log_chain`` walks the whole chain.
+        """
         at = self.end()
         while at > codec.HEADER_BYTES:
-            record = self._record_before(at)
+            record = self._record_before(at, chained=False)
             if record is None:
                 older = [found for start, found in self.forwards(codec.HEADER_BYTES) if start < at]
                 yield from reversed(older)
@@ -89,17 +105,9 @@ class LogFile:
 
     def forwards(self, offset: int) -> Iterator[tuple[int, LogRecord]]:
         """Records from ``offset`` on with their offsets; the chain is not checked, damage is passed over."""
-        data = self.content()
-        at = max(offset, codec.HEADER_BYTES)
-        while at < len(data):
-            end = codec.record_end(data, at)
-            if end < 0:
-                at = codec.find_record(data, at + 1)
-                if at < 0:
-                    return
-                continue
-            yield at, codec.decode_record(data, at, None)
-            at = end
+        start = max(offset, codec.HEADER_BYTES)
+        data = self._pread(self.end() - start, start) if start < self.end() else b""
+        return ((start + at, record) for at, record in _whole_records(data, 0))
 
     def find(self, snapshot_id: bytes) -> LogRecord | None:
         """The record of a snapshot. Cost: one search of the file at C speed."""
@@ -127,34 +135,25 @@ class LogFile:
         self._special[kind] = (seen, records)
         return records
 
-    def _size(self) -> int:
-        stamp = self._files.stamp(self._path)
-        if stamp is None:
-            raise CorruptError("The store has no log", file=self._path)
-        if stamp[1] < self._end:
-            # Cut into what was whole: nothing known before can be trusted.
-            self._end, self._data, self._block, self._special = 0, (0, b""), (0, b""), {}
-        return stamp[1]
-
     def _pread(self, count: int, offset: int) -> bytes:
-        known, data = self._data
-        if offset + count <= min(known, self._end):
-            return data[offset : offset + count]
+        if offset + count <= len(self._content):
+            return self._content[offset : offset + count]
         handle = self._files.open(self._path)
         try:
             return handle.pread(count, offset)
         finally:
             handle.close()
 
-    def _record_before(self, end: int) -> LogRecord | None:
-        """The verified record that ends at ``end``; ``None`` when none does."""
+    def _record_before(self, end: int, *, chained: bool = True) -> LogRecord | None:
+        """The record that ends at ``end``, its chain verified; ``None`` when none does."""
         total = int.from_bytes(self._before(end, 4), "little")
         start = end - total
         if start < codec.HEADER_BYTES or not codec.TRAILER_BYTES < total <= codec.MAX_RECORD_BYTES:
             return None
-        if start == codec.HEADER_BYTES:
+        previous = None
+        if chained and start == codec.HEADER_BYTES:
             previous = self.chain_at(start)
-        else:
+        elif chained:
             # The running hash before the record stands right in front of it.
             previous = self._before(end, total + codec.TRAILER_BYTES)[:32]
         try:
@@ -173,16 +172,44 @@ class LogFile:
             self._block = (low, block)
         return block[end - count - low : end - low]
 
-    def _end_by_scanning(self) -> int:
-        """End of the last record whose chain holds, found from the start."""
-        data = self.content()
-        end = codec.HEADER_BYTES
-        for start, record in self.forwards(0):
-            stop = start + record.total_bytes
-            previous = self.chain_at(start) if start == end else None
+    def _end_by_scanning(self, size: int) -> int:
+        """End of the last whole record, found by going forward from the last one known.
+
+        Whole is a record whose chain holds. Where the hash before it is damaged or lost, one
+        whose payload has the id that it says is whole too: damage in one record must not make
+        a writer cut off the next as torn.
+        """
+        low = max(0, self._end - codec.TRAILER_BYTES)
+        data = self._pread(size - low, low)
+        end = self._end
+        for at, record in _whole_records(data, self._end - low):
+            if low + at == codec.HEADER_BYTES:
+                previous = codec.chain_start(self._pread(codec.HEADER_BYTES, 0))
+            else:
+                previous = data[at - codec.TRAILER_BYTES : at - codec.TRAILER_BYTES + 32]
             try:
-                codec.decode_record(data, start, previous)
+                codec.decode_record(data, at, previous)
             except CorruptError:
-                continue
-            end = stop
+                if not _has_its_id(record):
+                    continue
+            end = low + at + record.total_bytes
         return end
+
+
+def _whole_records(data: bytes, at: int) -> Iterator[tuple[int, LogRecord]]:
+    """Well-framed records from ``data[at]`` on with their offsets in ``data``."""
+    while 0 <= at < len(data):
+        end = codec.record_end(data, at)
+        if end < 0:
+            at = codec.find_record(data, at + 1)
+            continue
+        yield at, codec.decode_record(data, at, None)
+        at = end
+
+
+def _has_its_id(record: LogRecord) -> bool:
+    """Whether a snapshot's record holds the payload its id names."""
+    try:
+        return record.type == LogRecordType.SNAPSHOT and snapshot_id(codec.payload_of(record)) == record.id
+    except CorruptError:
+        return False

@@ -197,10 +197,20 @@ class SegmentAppender:
             self._handle.write(data)
 
     def sync(self, *, durable: bool = True) -> None:
-        """Flush and make durable."""
-        self.flush()
-        if durable:
-            self._handle.sync()
+        """Flush and make durable; nothing to do once it is finished."""
+        if not self._closed:
+            self.flush()
+            if durable:
+                self._handle.sync()
+
+    def finish(self, *, durable: bool = True) -> None:
+        """Sync and close, because it is full: a long commit must not keep every segment open.
+
+        Its lease goes too. Nobody can take the segment for one with room: it is longer than
+        the log says until the commit is recorded.
+        """
+        self.sync(durable=durable)
+        self.close()
 
     def close(self) -> None:
         """Release file and lease. What is still in the buffer is dropped."""

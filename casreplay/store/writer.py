@@ -42,6 +42,8 @@ GROUP_BYTES = 1 << 20
 _SNIFFED_BYTES = 512
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
+_OPEN_SEGMENTS = 4
+"""Full segments that stay open, so that the system writes them back while we go on."""
 _MIN_DELTA_BYTES = 64
 _SPAN = struct.Struct("<IIII")
 
@@ -352,6 +354,8 @@ class SegmentWriter:
         self._check_open()
         record = encode_record(header, body)
         if not self._segments or self._segments[-1].end + len(record) > SEAL_BYTES:
+            if len(self._segments) >= _OPEN_SEGMENTS:
+                self._segments[-_OPEN_SEGMENTS].finish(durable=self._durable)
             if self._segments:
                 self._segments[-1].flush()
             self._segments.append(self._host.new_segment(fresh=self._rewriting))

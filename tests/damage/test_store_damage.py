@@ -163,6 +163,20 @@ def test_a_flip_in_the_log_names_the_snapshot(folder):
         flip(path, at)
 
 
+def test_damage_before_the_last_record_does_not_make_it_torn(folder):
+    """The hash in front of the newest record is hit: the record itself is whole and must stay."""
+    header, found = records_of((folder / "log").read_bytes())
+    flip(folder / "log", len(header) + sum(map(len, found[:-1])) - 20)
+    store = DiskStore.open(str(folder), wait_s=0)
+    assert store.log.head().sequence == 6
+    assert commit(store, {b"own": b"next"}).sequence == 7
+    store.close()
+    good, bad, problems = survey(folder)
+    assert (good, bad) == ([7, 6, 5, 4, 3, 2, 1], [])
+    assert {problem.code for problem in problems} == {"log-altered"}
+    assert not (folder / "lost").exists()
+
+
 def test_a_log_cut_short_keeps_what_is_whole(folder):
     path = folder / "log"
     os.truncate(path, path.stat().st_size - 20)

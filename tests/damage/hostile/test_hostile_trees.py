@@ -307,7 +307,7 @@ def test_a_repository_recorded_on_purpose_can_be_allowed(store):
     assert fsck(store, names=NameRules(allow_git=True)).damaged == ()
 
 
-def test_folders_that_multiply_are_found_without_walking_them(store):
+def test_folders_that_multiply_are_found_without_walking_them(store, tmp_path, monkeypatch):
     def made(o):
         tree_id, content = put_tree(o, tree_of([entry(b"f", b"", o)]))
         for _ in range(60):
@@ -315,8 +315,10 @@ def test_folders_that_multiply_are_found_without_walking_them(store):
             tree_id, content = put_tree(o, tree_of(pair))
         return tree_id, content
 
-    recorded(store, made)
+    snapshot = recorded(store, made)
     assert "too-many" in {problem.code for problem in fsck(store).problems}
+    monkeypatch.setattr("casreplay.history.walk.MAX_REPEATED", 10_000)
+    assert "more paths" in refusals(store, snapshot.root, os.fsencode(tmp_path / "target"))[0]
 
 
 def test_a_folder_that_states_a_size_it_has_not_is_found(store):
