@@ -181,7 +181,7 @@ def _chunks(store: DiskStore, wanted: frozenset[BlobId]) -> tuple[set[ObjectId],
 def purge(
     store: DiskStore, plan: PurgePlan, roots: Sequence[TreeId], *, clock: Clock, reason: str = ""
 ) -> PurgeResult:
-    """Destroy what ``plan`` names. What no root needs may go with it, as in a gc.
+    """Destroy what ``plan`` names, and with it everything that no root needs.
 
     Args:
         store: the store.
@@ -198,16 +198,17 @@ def purge(
     """
     doomed = frozenset((*plan.blobs, *plan.chunks))
     with store.deleting():
-        _, live = measure(store, roots)
+        uses, live = measure(store, roots)
         records, tainted = _tainted(store, doomed)
         stay = _Stay(live, doomed, tainted)
-        touched = sorted({number for number, _ in tainted})
+        # What no snapshot needs any more may hold an earlier version of the same secret: it goes too.
+        touched = {number for number, _ in tainted} | {use.number for use in uses if use.dead_bytes}
         _forget_caches(store)
         note = f"purged on {utc_text(clock())}" + (f": {reason}" if reason else "")
         store.log.purge(doomed, note)
         with store.writer(rewriting=True) as writer:
-            for number in touched:
-                for record in records[number]:
+            for number in sorted(touched):
+                for record in records.get(number, ()):
                     _copy(store, writer, number, record, stay)
             moved = writer.sync()
             copied = writer.stored_bytes

@@ -41,7 +41,13 @@ __all__ = [
 MAX_NODE_LEVELS = 8
 """Inner nodes above a leaf of a split folder; two hold millions of entries."""
 MAX_PATHS = 1 << 24
-"""Paths one walk may yield: folders that are referred to twice at every level multiply."""
+"""Paths one walk may yield."""
+MAX_REPEATED = 1 << 20
+"""Paths one walk may yield below folders it was in before, beyond eight times all others.
+
+Two references to one folder at each of sixty levels are two to the sixtieth paths in
+four kilobytes; plain copies of a folder, in any number that a disk would hold, are not.
+"""
 
 _FOLDER = int(EntryKind.FOLDER)
 _KIND_OF = {int(kind): kind for kind in EntryKind}
@@ -235,7 +241,8 @@ def walk(
     Raises:
         UnknownNameError: nothing at ``path``.
         MissingObjectError: a tree is not in the store.
-        CorruptError: a tree is damaged, deeper than 1,024 folders, or has more than ``limit`` paths.
+        CorruptError: a tree is damaged, deeper than 1,024 folders, has more than ``limit`` paths,
+            or multiplies the same folders beyond all measure (``MAX_REPEATED``).
     """
     if path:
         entry = find(objects, root, path)
@@ -245,21 +252,27 @@ def walk(
             yield path, entry
             return
         root, content = entry.tree_id, ContentId(entry.id)
-    stack = [_folder(objects, path, root, content)]
+    stack = [(_folder(objects, path, root, content), 0)]
     depth = len(split(path))
+    entered = {root}
+    paths = repeated = 0
     while stack:
-        item = next(stack[-1], None)
+        items, is_repeated = stack[-1]
+        item = next(items, None)
         if item is None:
             stack.pop()
             continue
-        limit -= 1
-        if limit < 0:
+        paths += 1
+        repeated += is_repeated
+        if paths > limit or repeated > MAX_REPEATED + 8 * (paths - repeated):
             raise CorruptError("A tree has more paths than any workspace can have")
         yield item
-        if item[1].tree_id is not None:
+        tree_id = item[1].tree_id
+        if tree_id is not None:
             if depth + len(stack) >= MAX_DEPTH:
                 raise CorruptError(f"A tree is deeper than {MAX_DEPTH} folders", path=display(item[0][:200]))
-            stack.append(_folder(objects, item[0], item[1].tree_id, item[1].id))
+            stack.append((_folder(objects, item[0], tree_id, item[1].id), int(tree_id in entered)))
+            entered.add(tree_id)
 
 
 def _folder(

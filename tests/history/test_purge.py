@@ -148,6 +148,21 @@ def test_a_chunk_that_is_a_file_of_its_own_stays(store):
     assert contents(store) == {(2, b"small"): raw}
 
 
+def test_what_pruned_snapshots_left_behind_goes_too(store):
+    earlier = b"earlier " + SECRET
+    first = commit_folder(store, {b".env": earlier, b"a": b"1"})
+    commit_folder(store, {b".env": SECRET, b"a": b"1"})
+    store.log.remove([first.id], "prune")
+    handle = store.files.append(store.segments.path(9), create=True)
+    handle.write(b"casreplay seg 1\n" + SECRET)
+    handle.close()
+    assert SECRET in raw_bytes_anywhere(store)
+    purged(store, b".env")
+    assert SECRET[:40] not in raw_bytes_anywhere(store)
+    assert contents(store) == {(2, b"a"): b"1"}
+    assert fsck(store, data=True).is_clean
+
+
 def test_a_folder_can_be_purged(store):
     commit_folder(store, {b"d": {b"x": b"1", b"e": {b"y": b"2"}}, b"z": b"3"})
     plan, _ = purged(store, b"d")

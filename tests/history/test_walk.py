@@ -150,13 +150,25 @@ def test_a_tree_that_contains_itself_is_refused():
     assert content
 
 
-def test_folders_that_multiply_are_stopped_at_the_limit(objects):
+def test_folders_that_multiply_are_stopped_at_the_limit(objects, monkeypatch):
     tree_id, content = put_tree(objects, tree_of([]))
     for _ in range(60):
         pair = [folder_entry(b"a", tree_id, content), folder_entry(b"b", tree_id, content)]
         tree_id, content = put_tree(objects, tree_of(pair))
     with pytest.raises(CorruptError, match="more paths"):
         list(walk.walk(objects, tree_id, limit=5000))
+    monkeypatch.setattr(walk, "MAX_REPEATED", 1000)
+    seen = []
+    with pytest.raises(CorruptError, match="more paths"):
+        seen.extend(walk.walk(objects, tree_id))
+    assert 1000 < len(seen) < 3000
+
+
+def test_copies_of_a_folder_do_not_count_as_multiplying(objects, monkeypatch):
+    monkeypatch.setattr(walk, "MAX_REPEATED", 10)
+    copied = {b"%02d" % i: b"1" for i in range(50)}
+    root = root_of(objects, {b"copy %d" % i: copied for i in range(9)})
+    assert sum(1 for _ in walk.walk(objects, root)) == 9 * 51
 
 
 def leaf(objects, *names):
