@@ -28,7 +28,7 @@ from casreplay.model.config import TriggerConfig
 from casreplay.model.findings import Finding, FindingKind, Severity
 from casreplay.model.paths import display
 
-__all__ = ["LogChange", "changed_logs", "log_findings", "pattern_findings", "read_log"]
+__all__ = ["LogChange", "changed_logs", "log_changes", "log_findings", "pattern_findings", "read_log"]
 
 WHOLE_BYTES = 32 << 20
 """Smaller logs are compared as bytes, which recognises an appended tail; larger ones in pieces."""
@@ -111,6 +111,16 @@ def read_log(pair: Pair, change: Change, examined: Examined) -> LogChange | None
         reason = "too many new lines: only those that look like trouble were kept"
         examined.skip(change.path, "log", reason)
     return LogChange(change, found)
+
+
+def log_changes(
+    pair: Pair, roles: Roles, examined: Examined, *, also: Callable[[bytes], bool] = _no_other
+) -> Iterator[LogChange]:
+    """``read_log`` of every one of ``changed_logs`` that is not binary."""
+    for change in changed_logs(pair, roles, examined, also=also):
+        log = read_log(pair, change, examined)
+        if log is not None:
+            yield log
 
 
 @dataclass(frozen=True, slots=True)
