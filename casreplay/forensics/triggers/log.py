@@ -96,21 +96,29 @@ def changed_logs(
 
 
 def read_log(pair: Pair, change: Change, examined: Examined) -> LogChange | None:
-    """What is new in a changed log; ``None`` (and a note) when it is binary."""
+    """What is new in a changed log; ``None`` (and a note) when it is binary.
+
+    Cost: both versions once a pair; asked again, the answer is remembered.
+    """
+    known = pair.memory.get(change.path)
+    if not isinstance(known, NewLines):
+        known = pair.memory[change.path] = _new_lines(pair, change)
+    if known.binary:
+        examined.skip(change.path, "log", "binary")
+        return None
+    if known.truncated:
+        reason = "too many new lines: only those that look like trouble were kept"
+        examined.skip(change.path, "log", reason)
+    return LogChange(change, known)
+
+
+def _new_lines(pair: Pair, change: Change) -> NewLines:
     after, before = file_blob(change.after), file_blob(change.before)
     assert after is not None
     sizes = [entry.size_bytes for entry in (change.before, change.after) if entry is not None]
     if max(sizes) <= WHOLE_BYTES:
-        found = new_lines(pair.objects.get(before) if before else None, pair.objects.get(after))
-    else:
-        found = new_lines(pair.objects.stream(before) if before else None, pair.objects.stream(after))
-    if found.binary:
-        examined.skip(change.path, "log", "binary")
-        return None
-    if found.truncated:
-        reason = "too many new lines: only those that look like trouble were kept"
-        examined.skip(change.path, "log", reason)
-    return LogChange(change, found)
+        return new_lines(pair.objects.get(before) if before else None, pair.objects.get(after))
+    return new_lines(pair.objects.stream(before) if before else None, pair.objects.stream(after))
 
 
 def log_changes(

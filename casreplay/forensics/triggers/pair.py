@@ -47,6 +47,7 @@ class Pair:
         before: hex id of the earlier snapshot; ``None`` when there is none.
         after: hex id of the later snapshot; ``None`` for the folder as it is now.
         is_ignored: whether the rules now in force leave a path out; such a path is not missed.
+        memory: what was read of logs, by path, so that several readers of a pair read them once.
     """
 
     changes: Sequence[Change]
@@ -54,6 +55,7 @@ class Pair:
     before: str | None = None
     after: str | None = None
     is_ignored: Callable[[bytes], bool] = _nothing_ignored
+    memory: dict[bytes, object] = field(default_factory=dict, compare=False, repr=False)
 
     def at_after(self, change: Change, line: int | None = None, end_line: int | None = None) -> Evidence:
         """Evidence on the later side of ``change``."""

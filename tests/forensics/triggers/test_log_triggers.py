@@ -3,8 +3,11 @@ from __future__ import annotations
 import random
 
 import pytest
-from support.pairs import run
+from support.pairs import make_pair, run
 
+from casreplay.forensics.roles import Roles
+from casreplay.forensics.triggers.log import log_changes
+from casreplay.forensics.triggers.pair import Examined
 from casreplay.model.config import Config, TriggerConfig
 from casreplay.model.findings import Severity
 
@@ -124,3 +127,17 @@ def test_a_log_full_of_errors_is_bounded() -> None:
     rows = found(None, text)
     assert len(rows) <= 201
     assert rows[0][1] == "high"
+
+
+def test_several_readers_of_a_pair_read_its_logs_once() -> None:
+    pair = make_pair(
+        {"a.log": OLD.encode()}, {"a.log": (OLD + "ERROR: x\n").encode(), "b.log": b"\0\1" * 999}
+    )
+    first, second = Examined(), Examined()
+    roles = Roles(Config())
+    one = list(log_changes(pair, roles, first))
+    pair.objects.read.clear()
+    two = list(log_changes(pair, roles, second))
+    assert pair.objects.read == []
+    assert [log.new for log in one] == [log.new for log in two]
+    assert first.to_dict() == second.to_dict()
