@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any
 
+from casreplay.cli.drift_tools import compile_pattern, make_metrics, secret_scanner
 from casreplay.cli.session import Session
 from casreplay.errors import UsageError
 from casreplay.history import predicates
@@ -20,12 +20,9 @@ if TYPE_CHECKING:
     from casreplay.history.bisect_session import BisectRequest
 
 __all__ = [
-    "compile_pattern",
-    "compile_regex",
     "metric_judge",
     "predicate",
     "secret_predicate",
-    "secret_scanner",
     "trigger_judge",
     "write_patch",
 ]
@@ -94,29 +91,6 @@ def _content(
     return secret_predicate(session, options["glob"])
 
 
-def secret_scanner(session: Session) -> Callable[[bytes, bytes], Sequence[object]]:
-    """``(content, path) -> secrets`` by the configured rules, made when first needed."""
-    held: list[Callable[[bytes, bytes], Sequence[object]]] = []
-
-    def scan(content: bytes, path: bytes) -> Sequence[object]:
-        if not held:
-            held.append(_make_scanner(session))
-        return held[0](content, path)
-
-    return scan
-
-
-def _make_scanner(session: Session) -> Callable[[bytes, bytes], Sequence[object]]:
-    from casreplay.forensics.secrets.custom import CustomRules  # noqa: PLC0415 - start-up speed
-    from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter  # noqa: PLC0415 - as above
-
-    repository = session.repository()
-    config = repository.config
-    custom = CustomRules(config.secrets_rules, config.secrets_allow)
-    key = repository.store.key()
-    return SecretScanner(fingerprinter(key), engine=config.secrets_engine, custom=custom).scan_bytes
-
-
 def secret_predicate(session: Session, glob: str | None) -> AnyFile:
     """Bad where a file (whose path fits ``glob``) holds a secret, by the configured rules."""
     scan = secret_scanner(session)
@@ -136,8 +110,6 @@ def metric_judge(
     Raises:
         UsageError: there is no such metric, or it is the same (or missing) at both ends.
     """
-    from casreplay.cli.drift import make_metrics  # noqa: PLC0415 - start-up speed
-
     metric = make_metrics(session, [name], glob, stack)[0]
     good, bad = metric.value(request.good, None), metric.value(request.bad, None)
     if good is None or bad is None or good == bad:
@@ -167,51 +139,6 @@ def trigger_judge(session: Session, request: BisectRequest, name: str) -> Callab
         return Verdict.BAD if fires else Verdict.GOOD
 
     return judge
-
-
-class Regex(Protocol):
-    """What both regular expression engines offer."""
-
-    def search(self, content: bytes, /) -> object | None:
-        """The first match."""
-
-    def finditer(self, content: bytes, /) -> Iterator[object]:
-        """Every match."""
-
-
-def compile_regex(pattern: str) -> Regex:
-    """A regular expression over contents; lines are anchored by ``^`` and ``$``.
-
-    RE2 where it is installed and understands the pattern: its time is linear. Otherwise
-    Python's own, which a hostile pattern can keep busy for long.
-
-    Raises:
-        UsageError: it is no regular expression.
-    """
-    raw = pattern.encode("utf-8", "surrogateescape")
-    try:
-        import re2  # noqa: PLC0415 - an optional extra
-
-        options = re2.Options()
-        options.log_errors = False
-        linear: Regex = re2.compile(b"(?m)" + raw, options)
-    except ImportError:
-        pass
-    except Exception as error:
-        if type(error).__module__.partition(".")[0] not in ("re2", "_re2"):
-            raise
-    else:
-        return linear
-    try:
-        return re.compile(raw, re.MULTILINE)
-    except re.error as error:
-        raise UsageError(f"{pattern!r} is no regular expression ({error})") from error
-
-
-def compile_pattern(pattern: str) -> Callable[[bytes], bool]:
-    """A regular expression as a test on contents; see ``compile_regex``."""
-    found = compile_regex(pattern)
-    return lambda content: found.search(content) is not None
 
 
 def _split(text: str, shape: str) -> tuple[str, str]:

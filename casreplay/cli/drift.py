@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import re
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
 import click
 
+from casreplay.cli.drift_tools import make_metrics
 from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import clock_time, count, iso_time, safe_line
@@ -18,12 +18,10 @@ from casreplay.model.objects import Snapshot
 
 if TYPE_CHECKING:
     from casreplay.forensics.drift import MetricDrift
-    from casreplay.forensics.drift_metrics import Metric, MetricTools
 
-__all__ = ["drift", "make_metrics", "span_of"]
+__all__ = ["drift", "span_of"]
 
 SHOWN_TURNS = 5
-_NUMBER = re.compile(rb"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 
 @command(
@@ -88,60 +86,6 @@ def span_of(session: Session, span: str | None) -> list[Snapshot]:
     newest = repository.snapshot(last or "@").sequence
     low, high = sorted((oldest, newest))
     return [one for one in repository.snapshots() if low <= one.sequence <= high][::-1]
-
-
-def make_metrics(
-    session: Session,
-    names: Sequence[str],
-    glob: str | None,
-    stack: ExitStack,
-    *,
-    timeout_s: float | None = None,
-) -> list[Metric]:
-    """The metrics called ``names``; ``stack`` closes what they open.
-
-    Raises:
-        UsageError: there is none of a name.
-    """
-    from casreplay.forensics.drift_metrics import make_metric  # noqa: PLC0415 - start-up speed
-
-    tools = _tools(session, glob, stack, timeout_s)
-    return [make_metric(name, session.repository().objects, tools) for name in names]
-
-
-def _tools(session: Session, glob: str | None, stack: ExitStack, timeout_s: float | None) -> MetricTools:
-    from casreplay.cli.bisect_what import secret_scanner  # noqa: PLC0415 - start-up speed
-    from casreplay.forensics.drift_metrics import MetricTools  # noqa: PLC0415 - as above
-    from casreplay.history.predicates import covering  # noqa: PLC0415 - as above
-    from casreplay.history.probes import Command, CommandProbe, ProbeArea, Target  # noqa: PLC0415 - as above
-
-    repository = session.repository()
-
-    def secrets(path: bytes, content: bytes) -> int:
-        return len(scan(content, path))
-
-    def run(line: str) -> Callable[[Snapshot], float | None]:
-        area = stack.enter_context(ProbeArea(repository.objects))
-        probe = CommandProbe(area, Command(line, timeout_s, session.environ))
-
-        def call(snapshot: Snapshot) -> float | None:
-            label = repository.notes.label_of(snapshot)
-            exit_code, printed = probe.output(Target(snapshot.root, snapshot.id.hex(), label))
-            numbers = _NUMBER.findall(printed) if exit_code == 0 else []
-            return float(numbers[-1]) if numbers else None
-
-        return call
-
-    scan = secret_scanner(session)
-    return MetricTools(_counter, covering(glob), secrets, run)
-
-
-def _counter(pattern: str) -> Callable[[bytes], int]:
-    """How often ``pattern`` matches, as a function of the content."""
-    from casreplay.cli.bisect_what import compile_regex  # noqa: PLC0415 - start-up speed
-
-    found = compile_regex(pattern)
-    return lambda content: sum(1 for _ in found.finditer(content))
 
 
 def _lines(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:

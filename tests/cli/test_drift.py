@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 
 import pytest
+from support.json_docs import disagreements
 
 
 @pytest.fixture
@@ -30,6 +31,7 @@ def test_the_json_names_snapshots_and_gives_the_series(long):
     rows = long("log --json").json[::-1]
     found = long("drift good..@ --metric size:notes/MEMORY.md --metric files --json").json
     assert (found["from"], found["to"], found["samples"]) == (rows[0]["id"], rows[-1]["id"], 24)
+    assert disagreements("casreplay drift", found) == []
     memory, files = found["metrics"]
     assert len(memory["series"]) == 24
     assert memory["last"] == 80 * len("a line of memory\n")
