@@ -100,9 +100,14 @@ def _place(finding: Finding) -> str:
 def _write_sarif(session: Session, name: str, result: CheckResult) -> None:
     import json  # noqa: PLC0415 - only when asked for
 
-    from casreplay.cli.check_sarif import sarif  # noqa: PLC0415 - only when asked for
+    from casreplay import __version__  # noqa: PLC0415 - only when asked for
+    from casreplay.report.sarif import rows_to_sarif  # noqa: PLC0415 - only when asked for
 
-    text = json.dumps(sarif(result.findings), indent=2, ensure_ascii=False) + "\n"
+    rows = [
+        {**finding.to_dict(), "related": [evidence.to_dict() for evidence in finding.evidence[1:]]}
+        for finding in result.findings
+    ]
+    text = json.dumps(rows_to_sarif(rows, __version__), indent=2, ensure_ascii=False) + "\n"
     try:
         with open(session.path(name), "w", encoding="utf-8") as file:
             file.write(text)
