@@ -17,15 +17,13 @@ it again finishes the work.
 
 from __future__ import annotations
 
-import json
 from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from casreplay.clock import Clock
-from casreplay.codec.log_records import LogRecordType, payload_of
 from casreplay.codec.records import Encoding, RecordType
-from casreplay.errors import AmbiguousNameError, CorruptError, UnknownNameError
+from casreplay.errors import AmbiguousNameError, UnknownNameError
 from casreplay.history.check_trees import losses
 from casreplay.history.gc import Live, invalidate, measure, positions
 from casreplay.history.times import utc_text
@@ -39,7 +37,7 @@ from casreplay.store.files import join
 from casreplay.store.segments import StoredRecord
 from casreplay.store.writer import SegmentWriter
 
-__all__ = ["PurgePlan", "PurgeResult", "blob_called", "blobs_at", "plan_purge", "purge", "purge_reasons"]
+__all__ = ["PurgePlan", "PurgeResult", "blob_called", "blobs_at", "plan_purge", "purge"]
 
 KEPT_CACHES = ("paths",)
 """Caches that hold names only."""
@@ -204,7 +202,7 @@ def purge(
         # What no snapshot needs any more may hold an earlier version of the same secret: it goes too.
         touched = {number for number, _ in tainted} | {use.number for use in uses if use.dead_bytes}
         _forget_caches(store)
-        note = f"purged on {utc_text(clock())}" + (f": {reason}" if reason else "")
+        note = f"on {utc_text(clock())}" + (f": {reason}" if reason else "")
         store.log.purge(doomed, note)
         with store.writer(rewriting=True) as writer:
             for number in sorted(touched):
@@ -278,17 +276,3 @@ def _forget_caches(store: DiskStore) -> None:
         if name not in KEPT_CACHES:
             store.files.remove(join(folder, name))
     store.files.sync_folder(folder)
-
-
-def purge_reasons(store: DiskStore) -> dict[ObjectId, str]:
-    """Every object ever destroyed on purpose, with when and why: ``purged on ... UTC: leaked key``."""
-    reasons: dict[ObjectId, str] = {}
-    for _, record in store.log.records_from(0):
-        if record.type is not LogRecordType.PURGE:
-            continue
-        try:
-            fields = json.loads(payload_of(record))
-            reasons.update({ObjectId(bytes.fromhex(one)): str(fields["reason"]) for one in fields["objects"]})
-        except (CorruptError, ValueError, KeyError, TypeError):
-            continue  # a damaged record is fsck's affair
-    return reasons

@@ -9,7 +9,7 @@ nothing that segments and log do not.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
 from casreplay.errors import CorruptError
@@ -90,7 +90,7 @@ def fsck(
         monitor.advance(number)
         problems += _root_problems(snapshot, check)
     flaws.update(check.flaws)
-    purged = store.log.tombstones()
+    purged = store.log.purge_reasons()
     flaws |= _blob_flaws(store, check, found, purged)
     healed: list[Problem] = []
     if data:
@@ -146,7 +146,7 @@ def _root_problems(snapshot: Snapshot, check: TreeCheck) -> list[Problem]:
 
 
 def _blob_flaws(
-    store: DiskStore, check: TreeCheck, found: Survey, purged: frozenset[bytes]
+    store: DiskStore, check: TreeCheck, found: Survey, purged: Mapping[bytes, str]
 ) -> dict[ObjectId, Flaw]:
     """Blobs that trees name and that are missing, or of another length than stated."""
     flaws: dict[ObjectId, Flaw] = {}
@@ -216,10 +216,10 @@ def _whom(paths: list[bytes], snapshots: int, *, is_needed: bool) -> str:
     return f"; concerns {shown}{more} in {snapshots} snapshot{plural}"
 
 
-def _notes(check: TreeCheck, purged: Iterable[bytes]) -> list[Problem]:
+def _notes(check: TreeCheck, purged: Mapping[bytes, str]) -> list[Problem]:
     notes = [
-        Problem("purged", f"Blob {short(blob)} was purged on purpose", object=blob.hex())
-        for blob in sorted(purged)
+        Problem("purged", f"Blob {short(blob)} was purged ({reason})", object=blob.hex())
+        for blob, reason in sorted(purged.items())
         if blob in check.sizes
     ]
     notes += [

@@ -201,9 +201,12 @@ class DiskStore:
             entry = self.catalog.find(object_id)
         if entry is not None:
             return entry
-        if object_id in self.log.tombstones():
+        reason = self.log.purge_reasons().get(object_id)
+        if reason is not None:
             raise MissingObjectError(
-                f"Object {object_id.hex()} was purged on purpose", id=object_id.hex(), purged=True
+                f"Object {object_id.hex()} was purged ({reason or 'on purpose'})",
+                id=object_id.hex(),
+                purged=True,
             )
         raise MissingObjectError(f"Object {object_id.hex()} is not in the store", id=object_id.hex())
 

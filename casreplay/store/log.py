@@ -118,11 +118,17 @@ class DiskLog:
 
     def tombstones(self) -> frozenset[bytes]:
         """Ids of objects that were destroyed on purpose."""
-        return frozenset(
-            bytes.fromhex(one)
-            for record in self._file.of_type(LogRecordType.PURGE)
-            for one in _fields(record).get("objects", ())
-        )
+        return frozenset(self.purge_reasons())
+
+    def purge_reasons(self) -> dict[bytes, str]:
+        """Every object that was destroyed on purpose, with what was said about it then."""
+        reasons: dict[bytes, str] = {}
+        for record in self._file.of_type(LogRecordType.PURGE):
+            fields = _fields(record)
+            reasons.update(
+                {bytes.fromhex(one): str(fields.get("reason", "")) for one in fields.get("objects", ())}
+            )
+        return reasons
 
     def next_sequence(self) -> int:
         """One more than the sequence of any snapshot ever recorded."""

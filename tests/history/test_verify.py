@@ -150,7 +150,7 @@ def test_a_log_that_was_cut_is_said(store):
 
 def test_a_purged_blob_is_a_note(store, monkeypatch):
     blob = hashing.blob_id(noise(3000, 1))
-    monkeypatch.setattr(store.log, "tombstones", lambda: frozenset([blob]))
+    monkeypatch.setattr(store.log, "purge_reasons", lambda: {blob: "leaked"})
     real = store.catalog.find
     monkeypatch.setattr(store.catalog, "find", lambda one: None if one == blob else real(one))
     report = fsck(store)
