@@ -85,7 +85,8 @@ def config_path(session: Session) -> bytes:
     from casreplay.cli.store_location import upwards  # noqa: PLC0415 - start-up speed
 
     try:
-        return os.path.join(session.location_for_writing().workspace, CONFIG_NAME)
+        where = session.location_for_writing()
+        return where.config or os.path.join(where.workspace, CONFIG_NAME)
     except ConfigError:  # the file itself is what is wrong
         here = os.path.realpath(session.cwd)
         folder = next(one for one in upwards(here) if os.path.lexists(os.path.join(one, CONFIG_NAME)))

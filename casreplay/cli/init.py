@@ -124,6 +124,8 @@ def _write_config(location: StoreLocation) -> bytes | None:
 
         inside = os.path.relpath(location.store, location.workspace)
         text = json.dumps({**json.loads(text), "STORE": os.fsdecode(inside)}, indent=2) + "\n"
+    if location.config is not None:
+        return None
     path = os.path.join(location.workspace, CONFIG_NAME)
     try:
         with open(path, "x", encoding="utf-8") as file:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from casreplay.cli.progress import Progress
     from casreplay.cli.store_location import StoreLocation
     from casreplay.history.repository import Repository
+    from casreplay.model.config import Config
 
 __all__ = ["Session"]
 
@@ -95,11 +96,25 @@ class Session:
             from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
 
             where = self.location()
-            override = True if respect_gitignore else None
             self._repository = Repository.open(
-                where.store, where.workspace, clock=self.clock, respect_gitignore=override
+                where.store,
+                where.workspace,
+                clock=self.clock,
+                respect_gitignore=True if respect_gitignore else None,
+                config=self._config_elsewhere(where, respect_gitignore=respect_gitignore),
             )
         return self._repository
+
+    def _config_elsewhere(self, where: StoreLocation, *, respect_gitignore: bool) -> Config | None:
+        """The configuration of a workspace that is configured from another folder (``WORKSPACE_ROOT``)."""
+        if where.config is None or os.path.dirname(where.config) == where.workspace:
+            return None
+        from dataclasses import replace  # noqa: PLC0415 - start-up speed
+
+        from casreplay.codec.config import load  # noqa: PLC0415 - start-up speed
+
+        config = load(os.fsdecode(where.config))
+        return replace(config, respect_gitignore=True) if respect_gitignore else config
 
     def close(self) -> None:
         """Release what the session opened; harmless when nothing was."""

@@ -1,8 +1,9 @@
 """Which store belongs to which folder.
 
 The order, first match wins: ``--store``; ``CASREPLAY_STORE``; then, for the current folder and
-each folder above it, the ``STORE`` key of its ``casreplay.json`` and the store recorded for it
-in the user's data folder. So a command works from any subfolder of a workspace, as git does.
+each folder above it, the ``STORE`` and ``WORKSPACE_ROOT`` keys of its ``casreplay.json`` and the
+store recorded for it in the user's data folder. So a command works from any subfolder of a
+workspace, as git does, and from beside a configuration that names a workspace elsewhere.
 
 The data folder holds ``stores/NAME-KEY`` (default stores, outside every workspace: an agent
 that deletes its workspace must not delete the recorder) and ``workspaces/KEY.json`` (which
@@ -15,7 +16,7 @@ import os
 import sys
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from casreplay.errors import ConfigError, LockedError, NoRepositoryError, StoreIOError
 
@@ -48,12 +49,14 @@ class StoreLocation:
             or ``default``.
         is_known: whether the workspace is known to use this store; otherwise it is merely the
             current folder.
+        config: the configuration that holds, where that is not the workspace's own.
     """
 
     workspace: bytes
     store: bytes
     source: str
     is_known: bool = True
+    config: bytes | None = None
 
     @property
     def exists(self) -> bool:
@@ -175,7 +178,10 @@ def record(location: StoreLocation, environ: Mapping[str, str]) -> None:
     import json  # noqa: PLC0415 - only when a store is made
 
     path = _record_path(location.workspace, environ)
-    text = json.dumps({"workspace": os.fsdecode(location.workspace), "store": os.fsdecode(location.store)})
+    fields = {"workspace": os.fsdecode(location.workspace), "store": os.fsdecode(location.store)}
+    if location.config is not None and os.path.dirname(location.config) != location.workspace:
+        fields["config"] = os.fsdecode(location.config)
+    text = json.dumps(fields)
     temporary = path + b".%d.tmp" % os.getpid()
     try:
         os.makedirs(os.path.dirname(path), mode=0o700, exist_ok=True)
@@ -204,32 +210,38 @@ def _named(cwd: bytes, option: str | None, environ: Mapping[str, str]) -> StoreL
         return None
     store = os.path.realpath(os.path.join(cwd, os.path.expanduser(os.fsencode(text))))
     for folder in upwards(os.path.realpath(cwd)):
+        configured = _configured(folder)
+        if configured is not None and configured.store in (store, None):
+            known = _read_record(_record_path(configured.workspace, environ))
+            is_known = configured.store == store or (known is not None and known.store == store)
+            return StoreLocation(configured.workspace, store, source, is_known, configured.path)
         known = _read_record(_record_path(folder, environ))
         if known is not None and known.store == store:
-            return StoreLocation(folder, store, source)
-        if _configured_store(folder) == store:
-            return StoreLocation(folder, store, source)
+            return StoreLocation(folder, store, source, config=known.config)
     return StoreLocation(os.path.realpath(cwd), store, source, is_known=False)
 
 
 def _only_user(found: StoreLocation, environ: Mapping[str, str]) -> StoreLocation | None:
     """The one workspace that is recorded with the store and still there, when there is just one."""
     users = [
-        one.workspace
+        one
         for one in recorded_workspaces(environ)
         if one.store == found.store and os.path.isdir(one.workspace)
     ]
-    return StoreLocation(users[0], found.store, found.source) if len(users) == 1 else None
+    return replace(users[0], source=found.source) if len(users) == 1 else None
 
 
 def _recorded(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:
     for folder in upwards(os.path.realpath(cwd)):
-        configured = _configured_store(folder)
+        configured = _configured(folder)
+        workspace = folder if configured is None else configured.workspace
+        known = _read_record(_record_path(workspace, environ))
         if configured is not None:
-            return StoreLocation(folder, configured, "casreplay.json")
-        known = _read_record(_record_path(folder, environ))
+            recorded = known.store if known is not None else default_store(workspace, environ)
+            store = configured.store or recorded
+            return StoreLocation(workspace, store, "casreplay.json", config=configured.path)
         if known is not None:
-            return StoreLocation(folder, known.store, "recorded")
+            return StoreLocation(folder, known.store, "recorded", config=known.config)
         default = default_store(folder, environ)
         if is_store(default):
             return StoreLocation(folder, default, "default")
@@ -246,8 +258,21 @@ def upwards(folder: bytes) -> Iterator[bytes]:
         folder = above
 
 
-def _configured_store(folder: bytes) -> bytes | None:
-    """The ``STORE`` key of the configuration in ``folder``; ``None`` without one. Relative to ``folder``."""
+@dataclass(frozen=True, slots=True)
+class _Configured:
+    """What the configuration in a folder says about places; ``store`` is ``None`` where it says nothing."""
+
+    workspace: bytes
+    store: bytes | None
+    path: bytes
+
+
+def _configured(folder: bytes) -> _Configured | None:
+    """``WORKSPACE_ROOT`` and ``STORE`` of the configuration in ``folder``, both relative to it.
+
+    ``None`` without a configuration, or when it names neither a store nor another folder. What
+    else is wrong with it is for those who use the rest of it to say.
+    """
     path = os.path.join(folder, CONFIG_NAME)
     try:
         with open(path, "rb") as file:
@@ -256,9 +281,9 @@ def _configured_store(folder: bytes) -> bytes | None:
         return None
     except OSError as error:
         raise ConfigError(f"Cannot read {os.fsdecode(path)}: {error.strerror}") from error
-    if b'"STORE"' not in raw:
+    if b'"STORE"' not in raw and b'"WORKSPACE_ROOT"' not in raw:
         return None
-    import json  # noqa: PLC0415 - only for a configuration that names a store
+    import json  # noqa: PLC0415 - only for a configuration that names places
 
     try:
         value = json.loads(raw)
@@ -267,10 +292,14 @@ def _configured_store(folder: bytes) -> bytes | None:
             f"{os.fsdecode(path)} is not valid JSON: {error}",
             hint="casreplay config check lists everything that is wrong with it",
         ) from error
-    store = value.get("STORE") if isinstance(value, dict) else None
-    if not isinstance(store, str) or not store:
-        return None
-    return os.path.realpath(os.path.join(folder, os.path.expanduser(os.fsencode(store))))
+    named = {key: value.get(key) for key in ("WORKSPACE_ROOT", "STORE")} if isinstance(value, dict) else {}
+    places = {
+        key: os.path.realpath(os.path.join(folder, os.path.expanduser(os.fsencode(text))))
+        for key, text in named.items()
+        if isinstance(text, str) and text and "\0" not in text
+    }
+    found = _Configured(places.get("WORKSPACE_ROOT", folder), places.get("STORE"), path)
+    return found if found.store is not None or found.workspace != folder else None
 
 
 def _key(workspace: bytes) -> bytes:
@@ -293,7 +322,10 @@ def _read_record(path: bytes) -> StoreLocation | None:
 
     try:
         value = json.loads(raw)
-        return StoreLocation(os.fsencode(value["workspace"]), os.fsencode(value["store"]), "recorded")
+        config = os.fsencode(value["config"]) if "config" in value else None
+        return StoreLocation(
+            os.fsencode(value["workspace"]), os.fsencode(value["store"]), "recorded", config=config
+        )
     except (ValueError, KeyError, TypeError):
         return None
 

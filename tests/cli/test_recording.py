@@ -265,3 +265,27 @@ def test_first_commits_at_once_make_one_store(cli):
     assert [process.returncode for process in running] == [0] * 4, said
     assert sorted(row["label"] for row in cli("log --json").json) == ["c0", "c1", "c2", "c3"]
     cli("fsck --data")
+
+
+@pytest.mark.parametrize("absolute", [True, False])
+def test_a_configuration_may_name_another_folder(cli, absolute):
+    cli.write("conf/casreplay.json", "{}")
+    cli.write("work/a.txt", "1")
+    cli.write("work/b.log", "1")
+    root = str(cli.folder / "work") if absolute else "../work"
+    rules = {"WORKSPACE_ROOT": root, "EXCLUDE_PATTERNS": ["*.log"]}
+    cli.write("conf/casreplay.json", json.dumps(rules))
+    conf, work = cli.folder / "conf", cli.folder / "work"
+    assert cli("commit --json", cwd=conf).json["coverage"]["files"] == 1
+    assert cli("ls", cwd=conf).out == "a.txt\n"
+    cli.write("work/c.log", "1")
+    assert cli("status --json", cwd=work).json["clean"] is True
+    assert cli("status --json", cwd=work).json["workspace"] == str(work)
+    assert str(conf / "casreplay.json") in cli("config check", cwd=work).out
+    assert cli("init", cwd=conf).out.startswith("There is already a store for ")
+    assert sorted(os.listdir(work)) == ["a.txt", "b.log", "c.log"]
+
+
+def test_a_configured_folder_that_is_missing_is_named(cli):
+    cli.write("casreplay.json", '{"WORKSPACE_ROOT": "nowhere"}')
+    assert "nowhere" in cli("commit", code=2).err

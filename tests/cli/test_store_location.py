@@ -79,7 +79,7 @@ def test_the_configuration_names_a_store_relative_to_itself(workspace, environ):
     assert (found.workspace, found.store, found.source) == (workspace, store, "casreplay.json")
 
 
-@pytest.mark.parametrize("text", ["{}", '{"STORE": ""}', '{"STORE": null}', '{"WORKSPACE_ROOT": "x"}'])
+@pytest.mark.parametrize("text", ["{}", '{"STORE": ""}', '{"STORE": null}', '{"WORKSPACE_ROOT": "."}'])
 def test_a_configuration_without_a_store_changes_nothing(workspace, environ, text):
     store = make_store(default_store(workspace, environ))
     with open(os.path.join(workspace, b"casreplay.json"), "w", encoding="utf-8") as file:
