@@ -38,7 +38,7 @@ __all__ = ["CHUNKED_ABOVE", "Host", "SegmentWriter", "decode_export", "encode_ex
 
 CHUNKED_ABOVE = 256 << 10
 """Blobs longer than this are chunked."""
-GROUP_BYTES = 1 << 20
+GROUP_BYTES = 256 << 10
 _SNIFFED_BYTES = 512
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
