@@ -123,6 +123,13 @@ class Annotations:
         self._load()
         return tuple(self._notes.get(snapshot.id, ()))
 
+    def called(self, name: str) -> list[SnapshotId]:
+        """Snapshots that were given ``name`` as a label or a tag after their commit and still have it."""
+        self._load()
+        found = {one: None for one, label in self._labels.items() if label == name}
+        found |= {one: None for one, tags in self._tags.items() if tags.get(name)}
+        return [SnapshotId(one) for one in found]
+
     def problems(self) -> tuple[Problem, ...]:
         """Lines that could not be read."""
         self._load()

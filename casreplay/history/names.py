@@ -10,17 +10,20 @@ Order of precedence, the first that fits wins:
 4. The first 4 or more hexadecimal digits of an id. On several snapshots: ambiguous.
 5. ``NAME~N``: N snapshots before ``NAME``, along what history still holds; ``~`` is ``~1``.
 
-Owns: that order and its errors. Reads a ``SnapshotLog``; labels set later arrive as an
-argument. Cost: ``@`` reads the log's end, a time or ``~N`` reads back to its place, a
-label or a prefix reads the whole log because only that shows that it is unique.
+Owns: that order and its errors. Reads a log; labels set later arrive as an argument.
+Cost: ``@`` and ``@~3`` read the log's end, a time reads back to its place; a label is
+looked for in the whole log, 10 us a snapshot, because only that shows that it is unique.
 """
 
 from __future__ import annotations
 
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import islice
+from operator import itemgetter
 from typing import Protocol
 
 from casreplay.clock import Clock
@@ -28,16 +31,56 @@ from casreplay.errors import AmbiguousNameError, UnknownNameError
 from casreplay.history.times import format_time, parse_time
 from casreplay.model.ids import SnapshotId, is_hex_prefix, matches_prefix, short
 from casreplay.model.objects import Snapshot
-from casreplay.store.base import SnapshotLog
 
 __all__ = ["NameResolver", "NoNotes", "Notes"]
 
 MAX_CANDIDATES = 10
 MAX_SUGGESTIONS = 3
+MAX_SUGGESTED_FROM = 2000
+"""Newest snapshots among whose names an unknown one may find its like."""
+NEAR_STEPS = 100
+"""Steps back from the newest that are cheaper to walk than to look up."""
+
+
+class TimedRecord(Protocol):
+    """What the log says about a snapshot without decoding it."""
+
+    @property
+    def id(self) -> bytes:
+        """The snapshot's id."""
+
+    @property
+    def time_ns(self) -> int:
+        """When it was taken."""
+
+
+class NamedLog(Protocol):
+    """A history in which names can be looked for without decoding all of it."""
+
+    def head(self) -> Snapshot | None:
+        """The newest snapshot."""
+
+    def get(self, snapshot_id: SnapshotId) -> Snapshot:
+        """One live snapshot; raises ``UnknownNameError``."""
+
+    def newest_first(self) -> Iterator[Snapshot]:
+        """Live snapshots from the newest back."""
+
+    def live_records(self) -> Iterator[TimedRecord]:
+        """The same, undecoded."""
+
+    def live_ids(self) -> list[tuple[int, SnapshotId]]:
+        """Sequence and id of every live snapshot, oldest first."""
+
+    def mentioning(self, text: str) -> Iterator[Snapshot]:
+        """Live snapshots in which ``text`` stands as a whole value, newest first."""
 
 
 class Notes(Protocol):
     """Labels and tags as they are now: those of the commit, unless changed later."""
+
+    def called(self, name: str) -> list[SnapshotId]:
+        """Snapshots that were given this label or tag after their commit."""
 
     def label_of(self, snapshot: Snapshot) -> str:
         """The label that counts."""
@@ -48,6 +91,11 @@ class Notes(Protocol):
 
 class NoNotes:
     """``Notes`` of a history in which nothing was changed after the commit."""
+
+    def called(self, name: str) -> list[SnapshotId]:
+        """None at all."""
+        del name
+        return []
 
     def label_of(self, snapshot: Snapshot) -> str:
         """The label given at commit time."""
@@ -69,7 +117,7 @@ class NameResolver:
         zone: zone of times without an offset; ``None`` for the system's own.
     """
 
-    log: SnapshotLog
+    log: NamedLog
     clock: Clock
     notes: Notes
     zone: tzinfo | None = None
@@ -109,18 +157,31 @@ class NameResolver:
             return self._by_id(name)
         if not name or name.startswith("@"):
             return None
-        named: list[Snapshot] = []
-        prefixed: list[Snapshot] = []
-        can_be_prefix = is_hex_prefix(name)
-        for snapshot in self.log.newest_first():
-            if self.notes.label_of(snapshot) == name or name in self.notes.tags_of(snapshot):
-                named.append(snapshot)
-            elif can_be_prefix and matches_prefix(snapshot.id, name):
-                prefixed.append(snapshot)
-        candidates = named or prefixed
+        candidates = self._called(name) or self._prefixed(name)
         if len(candidates) > 1:
             raise self._ambiguous(name, candidates)
         return candidates[0] if candidates else None
+
+    def _called(self, name: str) -> list[Snapshot]:
+        """Rule 3: live snapshots that have the label or tag now, newest first."""
+        found = {snapshot.id: snapshot for snapshot in self.log.mentioning(name)}
+        for snapshot_id in self.notes.called(name):
+            if snapshot_id not in found:
+                with suppress(UnknownNameError):  # it was removed since
+                    found[snapshot_id] = self.log.get(snapshot_id)
+        named = [
+            snapshot
+            for snapshot in found.values()
+            if self.notes.label_of(snapshot) == name or name in self.notes.tags_of(snapshot)
+        ]
+        return sorted(named, key=lambda snapshot: -snapshot.sequence)
+
+    def _prefixed(self, name: str) -> list[Snapshot]:
+        """Rule 4: live snapshots whose id starts so, newest first."""
+        if not is_hex_prefix(name):
+            return []
+        found = [one for _, one in self.log.live_ids() if matches_prefix(one, name)]
+        return [self.log.get(one) for one in reversed(found)]
 
     def _by_id(self, name: str) -> Snapshot | None:
         try:
@@ -130,17 +191,21 @@ class NameResolver:
 
     def _at(self, name: str) -> Snapshot:
         limit_ns = parse_time(name[2:-1], now_ns=self.clock(), zone=self.zone, end=True)
-        oldest: Snapshot | None = None
-        for snapshot in self.log.newest_first():
-            if snapshot.time_ns <= limit_ns:
-                return snapshot
-            oldest = snapshot
+        oldest: TimedRecord | None = None
+        for record in self.log.live_records():
+            if record.time_ns <= limit_ns:
+                return self.log.get(SnapshotId(record.id))
+            oldest = record
         hint = f"The oldest was taken at {format_time(oldest.time_ns, self.zone)}" if oldest else ""
         raise UnknownNameError(f"No snapshot was taken at or before {name[2:-1]}", hint=hint, name=name)
 
     def _before(self, start: Snapshot, steps: int, name: str) -> Snapshot:
-        older = _from(self.log.newest_first(), start)
-        found = next(islice(older, steps, None), None)
+        if steps <= NEAR_STEPS and start == self.log.head():
+            found = next(islice(self.log.newest_first(), steps, None), None)
+        else:
+            ids = self.log.live_ids()
+            at = bisect_left(ids, start.sequence, key=itemgetter(0)) - steps
+            found = self.log.get(ids[at][1]) if at >= 0 else None
         if found is None:
             raise UnknownNameError(f"History does not reach back to {name}", name=name)
         return found
@@ -165,21 +230,11 @@ class NameResolver:
         return UnknownNameError(f"No snapshot is called {name!r}", hint=hint, name=name, near=near)
 
     def _all_names(self) -> Iterator[str]:
-        for snapshot in self.log.newest_first():
+        for snapshot in islice(self.log.newest_first(), MAX_SUGGESTED_FROM):
             label = self.notes.label_of(snapshot)
             if label:
                 yield label
             yield from self.notes.tags_of(snapshot)
-
-
-def _from(newest_first: Iterable[Snapshot], start: Snapshot) -> Iterator[Snapshot]:
-    """``start`` and everything older."""
-    snapshots = iter(newest_first)
-    for snapshot in snapshots:
-        if snapshot.id == start.id:
-            yield snapshot
-            break
-    yield from snapshots
 
 
 def split_steps(name: str) -> tuple[str, int]:

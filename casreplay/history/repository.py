@@ -193,7 +193,7 @@ class Repository:
         """
         from casreplay.history.names import NameResolver
 
-        return NameResolver(self.log, self.clock, self.notes).resolve(name)
+        return NameResolver(self.store.log, self.clock, self.notes).resolve(name)
 
     def parent(self, snapshot: Snapshot) -> Snapshot | None:
         """The newest earlier snapshot still in history; the recorded parent unless that was pruned."""

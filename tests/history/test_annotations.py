@@ -60,6 +60,17 @@ def test_tags_are_added_and_removed(store):
     assert opened(store).tags_of(ONE) == ("a", "b", "d")
 
 
+def test_snapshots_are_found_by_what_they_are_called_now(store):
+    notes = opened(store)
+    notes.set_label(ONE.id, "x")
+    notes.add_tags(TWO.id, ["x", "y"])
+    notes.remove_tags(TWO.id, ["y"])
+    assert notes.called("x") == opened(store).called("x") == [ONE.id, TWO.id]
+    notes.set_label(ONE.id, "z")
+    assert notes.called("x") == [TWO.id]
+    assert notes.called("y") == []
+
+
 def test_notes_gather_in_order(store):
     opened(store, 1).add_note(ONE.id, "broken here?", author="ana")
     opened(store, 2).add_note(ONE.id, "no:\nnext one")

@@ -19,6 +19,11 @@ class LaterNotes(NoNotes):
     def __init__(self, labels=None, tags=None):
         self.labels, self.tags = labels or {}, tags or {}
 
+    def called(self, name):
+        return [one for one, label in self.labels.items() if label == name] + [
+            one for one, tags in self.tags.items() if name in tags
+        ]
+
     def label_of(self, snapshot):
         return self.labels.get(snapshot.id, snapshot.label)
 
@@ -92,6 +97,40 @@ def test_labels_and_tags_set_later_count_and_older_ones_do_not():
     for old in ("start", "good"):
         with pytest.raises(UnknownNameError):
             resolver(notes=notes).resolve(old)
+
+
+def test_a_word_that_is_no_label_any_more_or_a_session_names_nothing():
+    log = ListLog(snapshot(1, session="work"), snapshot(2, label="old"))
+    notes = LaterNotes({log.kept[1].id: "new", bytes(32): "removed"})
+    assert resolver(log, notes).resolve("new").sequence == 2
+    for name in ("work", "old", "removed"):
+        with pytest.raises(UnknownNameError):
+            resolver(log, notes).resolve(name)
+
+
+def test_the_same_answers_come_from_a_store_on_disk(tmp_path):
+    from support.snapshots import commit
+
+    from casreplay.history.annotations import Annotations
+    from casreplay.store.disk import DiskStore
+
+    store = DiskStore.create(str(tmp_path / "store"))
+    made = [
+        commit(store, {b"n": b"%d" % i}, label=f'"l"{i}\u00e9', tags=("t",) * (i == 3)) for i in range(150)
+    ]
+    store.log.remove([made[5].id], "prune")
+    notes = Annotations(store, clock=lambda: 0)
+    notes.set_label(made[7].id, "seven")
+    notes.set_label(made[5].id, "removed")
+    at = NameResolver(store.log, lambda: made[-1].time_ns, notes, UTC)
+    expected = {'"l"9\u00e9': 9, "t": 3, "seven": 7, made[20].id.hex()[:12]: 20, "@": 149, "@~4": 145}
+    expected |= {"@~120": 29, "t~3": 0, '"l"6\u00e9~1': 4, "@{10s ago}": 139, "@{10s ago}~1": 138}
+    for name, number in expected.items():
+        assert at.resolve(name) == made[number], name
+    for name in ("removed", '"l"7\u00e9', '"l"5\u00e9', "t~4", made[5].id.hex()[:12], made[5].id.hex()):
+        with pytest.raises(UnknownNameError):
+            at.resolve(name)
+    store.close()
 
 
 def test_an_ambiguous_prefix_lists_the_candidates_newest_first():

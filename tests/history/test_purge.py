@@ -95,7 +95,7 @@ def test_ids_and_the_chain_still_verify_and_the_store_says_why(store):
     assert report.is_clean
     assert [note.code for note in report.notes] == ["purged"]
     assert store.log.get(first.id) == first
-    with pytest.raises(MissingObjectError, match="purged .on 2026-09-21 14:13:20 UTC: leaked key") as caught:
+    with pytest.raises(MissingObjectError, match=r"purged .on 2026-09-21 14:13:20 UTC: leaked key") as caught:
         store.get(hashing.blob_id(SECRET))
     assert caught.value.fields["purged"]
     assert store.log.purge_reasons() == {hashing.blob_id(SECRET): "on 2026-09-21 14:13:20 UTC: leaked key"}

@@ -57,6 +57,12 @@ class ListLog:
             self.read += 1
             yield one
 
+    def live_records(self):
+        return self.newest_first()
+
+    def mentioning(self, text):
+        return (one for one in self.newest_first() if text in (one.label, one.session, *one.tags))
+
     def live_ids(self):
         return [(one.sequence, one.id) for one in self.kept]
 
