@@ -336,7 +336,27 @@ def _noise(world: World, name: str) -> None:
         world.write("scratch/helper.py", "def unused(value):\n    return value * 2\n")
 
 
-def run_fault(program: Program, fault: Fault) -> tuple[Case, str]:
+def _more_noise(world: World, name: str) -> None:
+    """Edits that could be the fault and are not: working code, a setting nobody reads, own state."""
+    seed = zlib.crc32(name.encode()) // 7
+    sources = sorted(
+        path
+        for path in world.root.rglob("*")
+        if path.suffix in {".py", ".js", ".mjs", ".sh"} and "node_modules" not in path.parts
+    )
+    path = sources[seed % len(sources)]
+    extra = {
+        ".py": "\n\ndef describe_%d(value):\n    return str(value)\n",
+        ".js": "\nexports.describe%d = (value) => String(value);\n",
+        ".mjs": "\nexport const describe%d = (value) => String(value);\n",
+        ".sh": '\ndescribe_%d() { echo "$1"; }\n',
+    }[path.suffix]
+    path.write_text(path.read_text() + extra % (seed % 9))
+    world.write("state.json", json.dumps({"runs": seed % 50, "cursor": seed % 999}))
+    world.write("editor.ini", f"[view]\nzoom = {seed % 200}\n")
+
+
+def run_fault(program: Program, fault: Fault, *, more_noise: bool = False) -> tuple[Case, str]:
     """A healthy run, the fault, a failing run: the case and the captured output.
 
     Raises:
@@ -356,12 +376,16 @@ def run_fault(program: Program, fault: Fault) -> tuple[Case, str]:
         for name, text in program.files.items():
             world.write(name, text.replace("@PORT@", str(service.port)))
         program.setup(world)
+        world.write("state.json", '{"runs": 0, "cursor": 0}')
+        world.write("editor.ini", "[view]\nzoom = 100\n")
         for _ in range(2):
             code = _run(program, world)
             assert code == 0, (program.name, code, (root / program.log).read_text()[-2000:])
         before = _state(root)
         time.sleep(0.01)
         _noise(world, program.name + fault.name)
+        if more_noise:
+            _more_noise(world, program.name + fault.name)
         fault.inject(world)
         code = _run(program, world)
         assert code != 0, (program.name, fault.name, "did not fail")
@@ -386,6 +410,7 @@ def _case(before: State, after: State, code: int) -> Case:
         exit_code=code,
         read_before=before.content.get,
         read_after=after.content.get,
+        paths=sorted(after.entries),
         snapshot_before="a" * 64,
         snapshot_after="b" * 64,
     )

@@ -1,6 +1,6 @@
 """Fault benchmark: labelled real failures, classified with and without the change set.
 
-python -m benchmarks.faults.run [--half open|held|both] [--wrong] [--json FILE]
+python -m benchmarks.faults.run [--half open|held|both] [--noise] [--wrong] [--json FILE]
 """
 
 from __future__ import annotations
@@ -48,12 +48,12 @@ def macro_f1(pairs: list[tuple[str, str]]) -> float:
     return total / len(CATEGORIES)
 
 
-def collect(programs) -> list[tuple[str, str, str, Case, str]]:
+def collect(programs, *, more_noise=False) -> list[tuple[str, str, str, Case, str]]:
     rows = []
     for program in programs:
         for fault in program.faults:
             try:
-                case, output = run_fault(program, fault)
+                case, output = run_fault(program, fault, more_noise=more_noise)
             except AssertionError as error:
                 print("UNUSABLE", error)
                 continue
@@ -125,6 +125,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--half", choices=("open", "held", "both"), default="both")
     parser.add_argument("--wrong", action="store_true", help="print every misjudged fault with its evidence")
+    parser.add_argument(
+        "--noise", action="store_true", help="edit working code, settings and state beside each fault"
+    )
     parser.add_argument("--only", default="", help="one program")
     parser.add_argument("--json", default="")
     arguments = parser.parse_args()
@@ -135,7 +138,9 @@ def main() -> None:
             continue
         started = time.perf_counter()
         module = __import__(f"benchmarks.faults.programs_{half}", fromlist=["PROGRAMS"])
-        rows = collect([p for p in module.PROGRAMS if arguments.only in {"", p.name}])
+        rows = collect(
+            [p for p in module.PROGRAMS if arguments.only in {"", p.name}], more_noise=arguments.noise
+        )
         results[half] = report(rows, rules, wrong=arguments.wrong)
         print(f"== {half}: {time.perf_counter() - started:.1f} s")
         for name, value in results[half].items():

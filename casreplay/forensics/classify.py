@@ -76,10 +76,10 @@ def classify(case: Case, rules: RuleSet) -> RootCause:
 def _mentions(views: Sequence[LogView], case: Case) -> Mentions:
     text = "\n".join(view.text for view in views)
     traces = "\n".join(block.text for view in views for block in view.blocks[-3:])
-    frames = tuple(path for view in views for block in view.blocks[-3:] for path, _ in block.frames)
+    frames = tuple(frame for view in views for block in view.blocks[-3:] for frame in block.frames)
     context = "\n".join(line.text for view in views for line in view.log.lines[-CONTEXT_LINES:]) + traces
     named = (text + "\n" + _without_frames(traces))[-400_000:]
-    return mentions_of(named, frames, context, case.read_after)
+    return mentions_of(named, frames, context, case)
 
 
 def _without_frames(text: str) -> str:
@@ -192,7 +192,7 @@ def _from_changes(case: Case, changes: ChangeSet) -> list[_Piece]:
 
 
 def _only_called(changed: list[_Piece], seen: Sequence[_Piece]) -> list[_Piece]:
-    """Code that changed counts half where the failing tail names a network or a resource.
+    """Code, and what the failure does not name, counts half where the tail names a network or a resource.
 
     Code on the stack of such a failure only called what failed.
     """
@@ -202,9 +202,17 @@ def _only_called(changed: list[_Piece], seen: Sequence[_Piece]) -> list[_Piece]:
     ):
         return changed
     return [
-        replace(piece, weight=piece.weight * 0.5) if piece.category == "logic_error" else piece
+        replace(piece, weight=piece.weight * 0.5)
+        if piece.category == "logic_error" or "named by the failure" not in piece.evidence.effect
+        else piece
         for piece in changed
     ]
+
+
+def _is_outside(piece: _Piece) -> bool:
+    if piece.category in {"external_failure", "resource_exhaustion"}:
+        return True
+    return piece.category == "drift" and piece.evidence.rule.startswith(("http.", "auth.", "llm.", "tls."))
 
 
 def _newest(effects: Sequence[ChangeEffect]) -> ChangeEffect | None:

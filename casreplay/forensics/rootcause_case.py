@@ -49,6 +49,7 @@ class Case:
         exit_code: of the failing command, negative or above 128 for signals; ``None`` when unknown.
         read_before: content of a path in the good snapshot.
         read_after: content of a path in the bad one.
+        paths: every path of the bad snapshot, to find the code that names a changed file; may be empty.
         snapshot_before: hex id of the good snapshot.
         snapshot_after: hex id of the bad one; ``None`` for the folder as it is now.
     """
@@ -59,5 +60,6 @@ class Case:
     exit_code: int | None = None
     read_before: Reader = field(default=_nothing)
     read_after: Reader = field(default=_nothing)
+    paths: Sequence[bytes] = ()
     snapshot_before: str | None = None
     snapshot_after: str | None = None

@@ -11,9 +11,9 @@ from dataclasses import dataclass, replace
 
 from casreplay.forensics.rootcause_case import Case
 from casreplay.forensics.rootcause_damage import MAX_BYTES
-from casreplay.forensics.rootcause_judge import ChangeEffect, Sides, judge, size_of
+from casreplay.forensics.rootcause_judge import ChangeEffect, Sides, assignments, judge, size_of
 from casreplay.forensics.rootcause_mentions import Mentions
-from casreplay.forensics.rootcause_roles import Role, role_of
+from casreplay.forensics.rootcause_roles import Role, is_settings_module, role_of, settle
 from casreplay.model.causes import KeyChange
 from casreplay.model.changes import Change
 
@@ -21,8 +21,8 @@ __all__ = ["ChangeSet", "damaged", "read_changes"]
 
 MAX_READ = 400
 """Changed files whose contents are compared; the rest is judged by kind, role and size."""
-UNREACHED = 0.3
-"""Factor for changed code that is neither on the stack nor named by code that is."""
+MATTERS = 0.75
+"""Least weight of changed code that is taken for changed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -43,14 +43,18 @@ class ChangeSet:
         """Effects of files with one of the roles."""
         return [effect for effect in self.effects if effect.role in roles]
 
+    def linked(self, category: str) -> bool:
+        """Whether a change that the failure names speaks for ``category``."""
+        return any(effect.linked and effect.category == category for effect in self.effects)
+
     def pull(self, category: str) -> float:
         """How strongly the change set speaks for ``category``: 0 to 3."""
         return max((effect.weight for effect in self.effects if effect.category == category), default=0.0)
 
     @property
     def source_changed(self) -> bool:
-        """Whether code of the workspace changed beyond comments."""
-        return any(effect.category == "logic_error" for effect in self.effects)
+        """Whether code of the workspace changed beyond comments, where the failure can reach it."""
+        return self.pull("logic_error") >= MATTERS
 
     def config_keys(self) -> list[KeyChange]:
         """Every changed key of configuration."""
@@ -74,12 +78,23 @@ def read_changes(case: Case, mentions: Mentions, *, log_paths: frozenset[bytes] 
         if role in {"log", "output", "document"} or not _is_file(change):
             continue
         budget -= 1
+        sides = _sides(case, change, read=budget >= 0)
+        role = settle(change.path, role, sides[1] if sides[1] is not None else sides[0])
         of_file = tuple(keys.get(change.path, ()))
+        if role == "source" and is_settings_module(change.path):
+            of_file = of_file or assignments(change.path, *sides)
+            role = "config" if of_file else role
         linked = _linked(change, of_file, mentions)
-        effect = judge(change, role, of_file, _sides(case, change, read=budget >= 0), linked=linked)
+        if role in {"source", "test"} and linked:
+            linked = mentions.near(change.path, *sides)
+        effect = judge(change, role, of_file, sides, linked=linked)
+        if effect is not None and not effect.linked and effect.symptom is not None:
+            effect = replace(effect, linked=mentions.symptom(effect.symptom))
         if effect is not None:
-            if role in {"source", "test"} and not linked and not mentions.calls(change.path):
-                effect = replace(effect, weight=effect.weight * UNREACHED)
+            if role in {"source", "test"} and not mentions.frame(change.path) and not linked:
+                effect = replace(effect, weight=effect.weight * mentions.reach(change.path))
+            if role in {"config", "data"} and not effect.linked:
+                effect = replace(effect, weight=effect.weight * mentions.reference(change.path))
             effects.append(effect)
             grown += max(0, size_of(change, after=True) - size_of(change, after=False))
     return ChangeSet(known=True, effects=tuple(_balanced(effects)), grown_bytes=grown)
@@ -99,9 +114,9 @@ def _balanced(effects: list[ChangeEffect]) -> list[ChangeEffect]:
         weight = effect.weight
         if effect.linked:
             weight = min(3.0, weight + 1)
-        elif any_linked:
+        elif any_linked and not _is_damage(effect):
             weight *= 0.5
-        elif alone:
+        elif alone and weight >= 1:
             weight = min(3.0, weight + 0.5)
         done.append(replace(effect, weight=weight))
     return sorted(done, key=lambda effect: (-effect.weight, effect.change.path))
@@ -124,6 +139,10 @@ def _linked(change: Change, keys: tuple[KeyChange, ...], mentions: Mentions) -> 
     return any(mentions.key(key) for key in keys)
 
 
+def _is_damage(effect: ChangeEffect) -> bool:
+    return effect.symptom is not None and effect.symptom.kind == "damaged"
+
+
 def damaged(effects: Sequence[ChangeEffect]) -> list[ChangeEffect]:
     """The effects of files whose content was damaged."""
-    return [effect for effect in effects if effect.symptom is not None and effect.symptom.kind == "damaged"]
+    return [effect for effect in effects if _is_damage(effect)]

@@ -49,8 +49,9 @@ class Symptom:
     Attributes:
         kind: ``damaged`` (it is not what it was meant to be), ``shape`` (it is sound and built differently:
             columns, keys, types) or ``values`` (sound, same shape, other content).
-        code: ``emptied truncated nul_bytes encoding magic archive unparsable rows bad_values few_bytes
-            columns keys types format values grown``.
+        code: ``emptied truncated nul_bytes encoding magic archive unparsable bad_values`` for damage,
+            ``columns keys types format`` for shape, ``few_bytes rows state appended shrank values``
+            (a document or database that programs rewrite is ``state``) for values.
         detail: for people, no full stop.
     """
 
@@ -127,8 +128,16 @@ def _structure(before: bytes, after: bytes) -> Symptom | None:
                 "damaged", "unparsable", f"no longer parses as {_WORDS[reader]}"
             )
         symptom = _compare_tables(old, new) if reader is _table else _compare_json(old, new)
-        return symptom or _cut(before, after)
+        return symptom or _cut(before, after) or _sound(reader is _json, before, after)
     return _cut(before, after)
+
+
+def _sound(is_document: bool, before: bytes, after: bytes) -> Symptom:
+    """A structured file that is whole and shaped as before."""
+    if after.startswith(before):
+        return Symptom("values", "appended", f"{len(after) - len(before)} bytes appended")
+    code = "state" if is_document else "rows"
+    return Symptom("values", code, f"{len(before)} bytes became {len(after)}, same shape")
 
 
 def _database(before: bytes, after: bytes) -> Symptom:
@@ -137,7 +146,7 @@ def _database(before: bytes, after: bytes) -> Symptom:
     if old - new:
         name = min(old - new).decode("utf-8", "replace")[:80]
         return Symptom("shape", "columns", f"table definition gone: {' '.join(name.split())}")
-    return Symptom("values", "rows", f"{len(before)} bytes became {len(after)}, same tables")
+    return Symptom("values", "state", f"{len(before)} bytes became {len(after)}, same tables")
 
 
 def _cut(before: bytes, after: bytes) -> Symptom | None:
@@ -301,8 +310,14 @@ def config_problem(path: bytes, before: bytes | None, after: bytes) -> str:
         symptom = _emptied(before, after) or _bytes_damaged(before, after)
         if symptom is not None:
             return "damaged"
-        if _cut(before, after) is not None and not after.endswith(b"\n"):
+        cut = _cut(before, after) is not None
+        if cut and (not after.endswith(b"\n") or not _parses(path, after)):
             return "truncated"
+    return "" if _parses(path, after) else "unparsable"
+
+
+def _parses(path: bytes, after: bytes) -> bool:
+    """Whether a JSON or TOML file is sound; ``True`` for formats that are not read here."""
     name = path.lower()
     try:
         if name.endswith(b".json"):
@@ -312,5 +327,5 @@ def config_problem(path: bytes, before: bytes | None, after: bytes) -> str:
 
             tomllib.loads(after.decode())
     except (ValueError, RecursionError):
-        return "unparsable"
-    return ""
+        return False
+    return True

@@ -10,65 +10,16 @@ let the next one look. Flips that rest on the change set do nothing when it is u
 from __future__ import annotations
 
 import re
-from collections.abc import Callable
-from dataclasses import dataclass
 
-from casreplay.forensics.rootcause_changes import ChangeSet, damaged
-from casreplay.forensics.rootcause_mentions import Mentions
-from casreplay.forensics.signals import CARRIER, Signal
+from casreplay.forensics.rootcause_changes import damaged
+from casreplay.forensics.rootcause_flips_remote import REMOTE_FLIPS, http_body
+from casreplay.forensics.rootcause_scene import Flip, Rule, Scene, key_that_changed, strongest
+from casreplay.forensics.signals import Signal
 
 __all__ = ["FLIPS", "Flip", "Scene", "flip"]
 
 
-@dataclass(frozen=True, slots=True)
-class Scene:
-    """What a flip looks at.
-
-    Attributes:
-        changes: the change set with its effects.
-        mentions: what the failure names.
-        server_categories: for a failure that reaches a local server: categories of the traces in
-            that server's own log.
-    """
-
-    changes: ChangeSet
-    mentions: Mentions
-    server_categories: tuple[str, ...] = ()
-
-
-@dataclass(frozen=True, slots=True)
-class Flip:
-    """A signal moved to ``category``, its weight times ``factor``, because of ``reason``."""
-
-    category: str
-    factor: float
-    reason: str
-
-
-_Rule = Callable[[Signal, str, Scene], Flip | None]
-
-_ENDPOINT = re.compile(
-    r"host|port|ur[li]|endpoint|addr|server|proxy|dsn|domain|gateway|broker|upstream|socket|scheme|api|remote|registry|base|origin|connection|database|redis|queue",
-    re.IGNORECASE,
-)
-_ADDRESS = re.compile(
-    r"://|^\[?[\w.-]+\]?:\d{1,5}$|^\d{1,3}(?:\.\d{1,3}){3}|^localhost\b|^[\w-]+(?:\.[\w-]+)+\.?(?::\d+)?$"
-)
-_TIMEOUT = re.compile(r"time|deadline|ttl|retr|wait|interval|delay|patience", re.IGNORECASE)
-_CREDENTIAL = re.compile(
-    r"key|token|secret|passw|auth|cred|user|login|account|role|cert|permission|scope|model", re.IGNORECASE
-)
-_TLS = re.compile(r"tls|ssl|cert|\bca\b|ca_|verify|trust|scheme|https|ur[li]", re.IGNORECASE)
 _ENCODING = re.compile(r"encod|charset|locale|lang|codec", re.IGNORECASE)
-_NETWORK = re.compile(
-    r"https?\b|urlopen|\burl\b|socket|request|response|fetch|\bapi\b|server|upstream|connect|\bhost\b|download|remote|endpoint|content-length|network|client",
-    re.IGNORECASE,
-)
-_QUOTA = re.compile(
-    r"quota|billing|credit|insufficient|balance|budget|plan limit|subscription|monthly|daily limit",
-    re.IGNORECASE,
-)
-_LOCAL = re.compile(r"\b(?:localhost|127\.0\.0\.1|::1|0\.0\.0\.0)\b")
 _MODULE = re.compile(
     r"No module named '?(?P<a>[\w.]+)|Cannot find (?:module|package) '(?P<b>[^']+)'|such file -- (?P<c>[\w./-]+)|from '(?P<d>[\w.]+)'|module '(?P<e>[\w.]+)' has no"
 )
@@ -84,48 +35,9 @@ def flip(signal: Signal, line: str, scene: Scene) -> Flip | None:
     return None
 
 
-def _keys_changed(scene: Scene, keys: re.Pattern[str], values: re.Pattern[str] | None = None) -> str:
-    """The first changed key that fits; ``""`` when none does."""
-    for change in scene.changes.config_keys():
-        if keys.search(change.key):
-            return change.key
-        if values is not None and (values.search(change.after) or values.search(change.before)):
-            return change.key
-    return ""
-
-
-def _config_unread(scene: Scene) -> bool:
-    """Whether configuration changed whose keys nobody compared."""
-    return any(effect.category == "config_error" and not effect.keys for effect in scene.changes.of("config"))
-
-
-def _endpoint(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
-    key = _keys_changed(scene, _ENDPOINT, _ADDRESS)
-    if key:
-        return Flip("config_error", 1.0, f"the setting {key} changed")
-    if _config_unread(scene) and scene.changes.pull("config_error") >= 2.5:
-        return Flip("config_error", 1.0, "the configuration that says where to connect changed")
-    return None
-
-
-def _endpoint_or_external(signal: Signal, line: str, scene: Scene) -> Flip | None:
-    if not scene.changes.known or _endpoint(signal, line, scene) is not None:
-        return None
-    return Flip("external_failure", 1.0, "no proxy or address setting changed")
-
-
-def _timeout_config(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
-    key = _keys_changed(scene, _TIMEOUT)
-    return Flip("config_error", 1.0, f"the setting {key} changed") if key else None
-
-
-def _tls_config(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
-    key = _keys_changed(scene, _TLS)
-    return Flip("config_error", 1.0, f"the setting {key} changed") if key else None
-
-
 def _encoding_config(signal: Signal, line: str, scene: Scene) -> Flip | None:
-    key = _keys_changed(scene, _ENCODING)
+    """An encoding setting changed: configuration; only code changed: the code."""
+    key = key_that_changed(scene, _ENCODING)
     if key:
         return Flip("config_error", 1.0, f"the setting {key} changed")
     if damaged(scene.changes.effects):
@@ -133,54 +45,8 @@ def _encoding_config(signal: Signal, line: str, scene: Scene) -> Flip | None:
     return _generic_source(signal, line, scene)
 
 
-def _key_unchanged(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
-    if not scene.changes.known:
-        return None
-    if _keys_changed(scene, _CREDENTIAL) or scene.changes.pull("config_error") >= 2:
-        return None
-    if scene.changes.pull("logic_error") >= 3:
-        return Flip("logic_error", 0.7, "code on the failing path changed, no credential did")
-    return Flip("drift", 1.0, "no credential or setting changed: it expired, was rotated or revoked")
-
-
-def _url_unchanged(signal: Signal, line: str, scene: Scene) -> Flip | None:
-    if not scene.changes.known or _endpoint(signal, line, scene) is not None:
-        return None
-    if scene.changes.pull("config_error") >= 2:
-        return None
-    if scene.changes.pull("logic_error") >= 2.5:
-        return Flip("logic_error", 1.0, "code changed, no address setting did")
-    return Flip("drift", 1.0, "no address setting changed: what it names is gone")
-
-
-def _local_server(_signal: Signal, line: str, scene: Scene) -> Flip | None:
-    if scene.server_categories and (_LOCAL.search(line) or _LOCAL.search(scene.mentions.text)):
-        return Flip(CARRIER, 0.0, "the local server's own log holds the failure")
-    return None
-
-
-def _quota(_signal: Signal, line: str, _scene: Scene) -> Flip | None:
-    if _QUOTA.search(line):
-        return Flip("resource_exhaustion", 1.0, "it speaks of a quota or credit, not of a rate")
-    return None
-
-
-def _hang(_signal: Signal, line: str, scene: Scene) -> Flip | None:
-    if scene.mentions.network or _NETWORK.search(line) or _NETWORK.search(scene.mentions.text):
-        return Flip("external_failure", 2.0, "the failing code waits for a network")
-    changes = scene.changes
-    if not changes.known:
-        return None
-    if changes.pull("resource_exhaustion"):
-        return Flip("resource_exhaustion", 2.0, "its input grew")
-    if changes.source_changed:
-        return Flip("logic_error", 1.5, "no network word near it and code changed")
-    if changes.pull("config_error") >= 2:
-        return Flip("config_error", 1.5, "no network word near it and configuration changed")
-    return Flip("resource_exhaustion", 1.0, "no network word near it")
-
-
 def _mode_changed(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """The mode of a file changed in this interval: drift."""
     modes = [effect for effect in scene.changes.effects if effect.rule == "change.mode"]
     if modes:
         return Flip("drift", 1.0, "the mode of a file changed in this interval")
@@ -214,6 +80,7 @@ def _missing_path(_signal: Signal, line: str, scene: Scene) -> Flip | None:
 
 
 def _own_module(_signal: Signal, line: str, scene: Scene) -> Flip | None:
+    """A missing module: drift where it was deleted or a dependency changed, else the code that asks."""
     match = _MODULE.search(line)
     if match is None or not scene.changes.known:
         return None
@@ -238,6 +105,7 @@ def _has_part(path: bytes, stem: str) -> bool:
 
 
 def _dependency(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A dependency or lock file changed and no code did: drift."""
     changed = scene.changes.of("dependency")
     if changed and any(effect.category == "drift" for effect in changed):
         linked = any(effect.linked for effect in changed)
@@ -246,23 +114,17 @@ def _dependency(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
     return None
 
 
-def _strongest(scene: Scene) -> tuple[str, float]:
-    pulls = {name: scene.changes.pull(name) for name in ("drift", "data_corruption", "config_error")}
-    best = max(pulls, key=lambda name: pulls[name])
-    return best, pulls[best]
-
-
 def _generic(signal: Signal, _line: str, scene: Scene) -> Flip | None:
     """Code stopped with an exception of its own: because of it, or because of what it was given?"""
     if not scene.changes.known:
         return None
-    best, pull = _strongest(scene)
+    best, pull = strongest(scene)
     code = scene.changes.pull("logic_error")
-    if code >= 0.75:
-        if pull >= code + 1:
+    if scene.changes.source_changed:
+        if pull >= code + 0.75:
             return Flip(best, 1.0, "what changed beside the code is nearer to the failure")
         return None
-    if pull >= 1:
+    if pull >= 1.25:
         return Flip(best, 1.25 if signal.weight >= 2 else 1.5, "no code changed, " + _REASONS[best])
     where = "what a remote side sends did" if scene.mentions.network else "what it works with outside did"
     return Flip("drift", 1.75 if signal.weight < 2 else 1.0, f"no code, data or setting changed: {where}")
@@ -273,6 +135,18 @@ _REASONS = {
     "data_corruption": "but its data did",
     "config_error": "but its configuration did",
 }
+
+
+def _unknown(signal: Signal, line: str, scene: Scene) -> Flip | None:
+    """An exception of the program's own naming: what changed decides, else the network it uses."""
+    changes = scene.changes
+    if not changes.known:
+        return None
+    if changes.source_changed or strongest(scene)[1] >= 1.25:
+        return _generic(signal, line, scene)
+    if scene.mentions.waiting or scene.mentions.network:
+        return Flip("external_failure", 1.75, "nothing here changed and the code works with a network")
+    return None
 
 
 def _generic_weak(signal: Signal, line: str, scene: Scene) -> Flip | None:
@@ -286,7 +160,7 @@ def _generic_source(signal: Signal, _line: str, scene: Scene) -> Flip | None:
     changes = scene.changes
     if not changes.known:
         return None
-    best, pull = _strongest(scene)
+    best, pull = strongest(scene)
     code = changes.pull("logic_error")
     if code > pull:
         return Flip("logic_error", 1.0, "only code changed")
@@ -296,6 +170,7 @@ def _generic_source(signal: Signal, _line: str, scene: Scene) -> Flip | None:
 
 
 def _generic_data(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A missing upper-case key where data or only code changed."""
     changes = scene.changes
     if changes.known and changes.pull("drift") >= 2.5 and not changes.pull("config_error"):
         return Flip("drift", 1.0, "the shape of data changed, no configuration did")
@@ -304,15 +179,19 @@ def _generic_data(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
     return None
 
 
-def _config_value(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+def _config_value(signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A setting changed and no code or data is nearer: configuration."""
     changes = scene.changes
     pull = changes.pull("config_error")
+    if signal.category in {"external_failure", "resource_exhaustion"} and not changes.linked("config_error"):
+        return None
     if pull >= 2 and pull >= changes.pull("logic_error") and pull >= changes.pull("data_corruption"):
         return Flip("config_error", 1.5, "a setting changed in this interval")
     return None
 
 
 def _config_key(signal: Signal, line: str, scene: Scene) -> Flip | None:
+    """A missing key where a setting changed: configuration."""
     return _config_value(signal, line, scene)
 
 
@@ -329,6 +208,7 @@ def _damaged(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
 
 
 def _damaged_only(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A file was damaged in this interval: data corruption."""
     hurt = [effect for effect in damaged(scene.changes.effects) if effect.weight >= 2]
     return Flip("data_corruption", 1.2, "a file was damaged in this interval") if hurt else None
 
@@ -350,24 +230,17 @@ def _parse(signal: Signal, line: str, scene: Scene) -> Flip | None:
         return None
     if changes.pull("data_corruption") >= 1.5:
         return Flip("data_corruption", 1.0, "a data file changed in this interval")
-    if changes.pull("logic_error") >= 2:
+    code = changes.pull("logic_error")
+    remote = http_body(signal, line, scene) if code < 2.75 else None
+    if remote is None and code >= 2:
         return Flip("logic_error", 1.0, "only code changed")
-    return _http_body(signal, line, scene)
-
-
-def _http_body(_signal: Signal, line: str, scene: Scene) -> Flip | None:
-    if damaged(scene.changes.effects):
-        return Flip("data_corruption", 1.0, "a file was damaged in this interval")
-    if scene.changes.pull("data_corruption") >= 1.5:
-        return None
-    if scene.mentions.network or _NETWORK.search(line):
-        return Flip("external_failure", 1.0, "it was read from a network and no file was damaged")
-    return None
+    return remote
 
 
 def _schema(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A document that does not fit its schema: whatever of data, contract or settings changed."""
     changes = scene.changes
-    best, pull = _strongest(scene)
+    best, pull = strongest(scene)
     if pull >= 2:
         return Flip(best, 1.0, _REASONS[best].removeprefix("but "))
     if changes.source_changed:
@@ -375,11 +248,23 @@ def _schema(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
     return None
 
 
+def _strongest(signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A complaint about a value: whatever changed most, code, data, contract or settings."""
+    changes = scene.changes
+    best, pull = strongest(scene)
+    if changes.pull("logic_error") > pull:
+        return Flip("logic_error", 0.8, "only code changed")
+    if pull >= 1 and best != signal.category:
+        return Flip(best, 1.0, _REASONS[best].removeprefix("but "))
+    return None
+
+
 def _data_changed(signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A complaint about values: the data, where it changed and the code did not."""
     changes = scene.changes
     if not changes.known:
         return None
-    best, pull = _strongest(scene)
+    best, pull = strongest(scene)
     if changes.pull("logic_error") > pull:
         return (
             Flip("logic_error", 1.0, "code changed, data did not")
@@ -392,6 +277,7 @@ def _data_changed(signal: Signal, _line: str, scene: Scene) -> Flip | None:
 
 
 def _snapshot(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """What it is compared with changed and no code did: drift."""
     changed = [effect for effect in scene.changes.of("contract") if effect.category == "drift"]
     if changed and not scene.changes.source_changed:
         return Flip("drift", 1.5, "what it is compared with changed, the code did not")
@@ -403,12 +289,13 @@ def _source_names(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
     changes = scene.changes
     if not changes.known or not changes.source_changed:
         return None
-    if changes.pull("config_error") >= 1 or changes.pull("drift") >= 1:
+    if max(changes.pull("config_error"), changes.pull("drift")) >= changes.pull("logic_error"):
         return None
-    return Flip("logic_error", 1.0, "only code changed")
+    return Flip("logic_error", 1.0, "code that names it changed")
 
 
 def _source_sql(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """A missing column or table where only the query's code changed: the code."""
     changes = scene.changes
     if changes.source_changed and changes.pull("drift") < changes.pull("logic_error"):
         return Flip("logic_error", 1.0, "the query's code changed, the schema did not")
@@ -417,20 +304,15 @@ def _source_sql(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
     return None
 
 
-def _unreachable_index(_signal: Signal, _line: str, scene: Scene) -> Flip | None:
-    words = r"connection (?:refused|reset|error)|timed out|name resolution|newconnectionerror|max retries|could not transfer|unknownhost"
-    if re.search(words, scene.mentions.text):
-        return Flip("external_failure", 1.0, "the index itself could not be reached")
-    return None
-
-
 def _header(_signal: Signal, line: str, _scene: Scene) -> Flip | None:
+    """A missing header file: drift."""
     if "No such file" in line:
         return Flip("drift", 1.0, "a header is missing")
     return None
 
 
-FLIPS: dict[str, _Rule] = {
+FLIPS: dict[str, Rule] = {
+    **REMOTE_FLIPS,
     "config_key": _config_key,
     "config_value": _config_value,
     "damaged": _damaged,
@@ -438,29 +320,20 @@ FLIPS: dict[str, _Rule] = {
     "data_changed": _data_changed,
     "dependency": _dependency,
     "encoding_config": _encoding_config,
-    "endpoint": _endpoint,
-    "endpoint_or_external": _endpoint_or_external,
     "generic": _generic,
     "generic_data": _generic_data,
     "generic_source": _generic_source,
     "generic_weak": _generic_weak,
-    "hang": _hang,
     "header": _header,
-    "http_body": _http_body,
-    "key_unchanged": _key_unchanged,
-    "local_server": _local_server,
     "missing_path": _missing_path,
     "mode_changed": _mode_changed,
     "own_module": _own_module,
     "parse": _parse,
-    "quota": _quota,
     "schema": _schema,
     "snapshot": _snapshot,
     "source_names": _source_names,
+    "strongest": _strongest,
+    "unknown": _unknown,
     "source_sql": _source_sql,
-    "timeout_config": _timeout_config,
-    "tls_config": _tls_config,
-    "unreachable_index": _unreachable_index,
-    "url_unchanged": _url_unchanged,
 }
 """Every flip by the name the data uses."""

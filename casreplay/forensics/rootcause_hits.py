@@ -159,6 +159,9 @@ def _last_lines(rows: Sequence[_Row]) -> set[int]:
 
 def _specific(signals: Sequence[Signal]) -> list[Signal]:
     """Signals of one line: one a category, the strongest; generic ones only where nothing says more."""
+    known = [signal for signal in signals if signal.category != CARRIER and "unknown" not in signal.flips]
+    if known:
+        signals = [signal for signal in signals if "unknown" not in signal.flips]
     strong = [signal for signal in signals if not signal.is_generic]
     keep = strong if any(signal.weight >= 2 for signal in strong) else list(signals)
     if any(signal.category == "resource_exhaustion" and signal.weight >= 3 for signal in keep):
@@ -166,8 +169,8 @@ def _specific(signals: Sequence[Signal]) -> list[Signal]:
         keep = [signal for signal in keep if signal.sub_cause != "timeout"]
     best: dict[str, Signal] = {}
     for signal in keep:
-        known = best.get(signal.category)
-        if known is None or signal.weight > known.weight:
+        other = best.get(signal.category)
+        if other is None or signal.weight > other.weight:
             best[signal.category] = signal
     if len(best) > 1:
         # A carrier such as "missing file" decides only where nothing else on its line does.

@@ -15,12 +15,19 @@ from casreplay.forensics.rootcause_roles import Role
 from casreplay.model.causes import KeyChange
 from casreplay.model.changes import Change, ChangeKind
 
-__all__ = ["ChangeEffect", "Sides", "judge", "size_of"]
+__all__ = ["ChangeEffect", "Sides", "assignments", "judge", "size_of"]
 
 Sides = tuple[bytes | None, bytes | None]
 """A file's content before and after, as far as it is looked at."""
 
 _COMMENT = re.compile(rb"^\s*(?:#(?!!)|//|/\*|\*|--\s|;|rem\s|\"\"\").*$", re.IGNORECASE)
+_ASSIGNMENT = re.compile(
+    rb"^\s*(?:export\s+|const\s+|let\s+|var\s+)?[\"']?([\w.-]+)[\"']?\s*[:=]\s*(.*?)[,;]?\s*$"
+)
+_DEFINITION = re.compile(
+    rb"(?:async\s+)?(?:def|class|function|func|fn|pub\s+fn|sub)\s+(\w+)|(?:export\s+)?(?:const|let|var|function|class|async\s+function)\s+(?=(\w+))\w+|exports\.(\w+)\s*=|(\w+)\s*\(\)\s*\{"
+)
+_VALUES = {"few_bytes": 1.5, "shrank": 1.5, "rows": 1.0, "appended": 0.25}
 _DEPENDENCY_KEY = re.compile(
     r"depend|require|engine|version|package|resolution|override|python|toolchain", re.IGNORECASE
 )
@@ -83,6 +90,8 @@ def judge(
         role = "config"
     if role == "config":
         return _config(change, keys, sides, symptom, linked=linked)
+    if role == "dependency" and before is not None and after is not None and _adds_unused(before, after):
+        return None
     if role in {"dependency", "contract"}:
         return _pinned(change, role, symptom, linked=linked, keys=keys)
     return _data(change, symptom, linked=linked)
@@ -136,6 +145,16 @@ def _source(change: Change, role: Role, sides: Sides, *, linked: bool) -> Change
                 "truncated",
                 linked,
             )
+        if _adds_unused(before, after):
+            return ChangeEffect(
+                change,
+                role,
+                "logic_error",
+                0.25,
+                "change.unused_code",
+                _say("Code added that nothing uses", change),
+                "code_change",
+            )
     weight = 2.0 if role == "source" else 0.75
     if change.kind is ChangeKind.ADDED:
         weight -= 1 if role == "source" else 0.25
@@ -149,6 +168,28 @@ def _source(change: Change, role: Role, sides: Sides, *, linked: bool) -> Change
         "code_change",
         linked,
     )
+
+
+def _adds_unused(before: bytes, after: bytes) -> bool:
+    """Whether ``after`` is ``before`` with definitions added whose names stand nowhere else in it."""
+    old, new = _without_comments(before), _without_comments(after)
+    if len(new) <= len(old):
+        return False
+    start = next((i for i in range(len(old)) if old[i] != new[i]), len(old))
+    end = len(new) - (len(old) - start)
+    if old[start:] != new[end:]:
+        return False
+    added = new[start:end]
+    names = [
+        next(group for group in match.groups() if group)
+        for line in added
+        if (match := _DEFINITION.match(line))
+    ]
+    top = [line for line in added if not line.startswith((b" ", b"\t", b"}", b")", b"]"))]
+    if not names or any(not _DEFINITION.match(line) for line in top):
+        return False
+    rest = b"\n".join((*new[:start], *new[end:]))
+    return not any(re.search(rb"(?<!\w)" + re.escape(name) + rb"(?!\w)", rest) for name in names)
 
 
 def _without_comments(data: bytes) -> list[bytes]:
@@ -208,6 +249,32 @@ def _config(
         symptom,
         keys,
         line,
+    )
+
+
+def assignments(path: bytes, before: bytes | None, after: bytes | None) -> tuple[KeyChange, ...]:
+    """The changed assignments of a settings module; empty when other code changed too."""
+    if before is None or after is None:
+        return ()
+    old, new = _without_comments(before), _without_comments(after)
+    gone = [line for line in old if line not in new]
+    come = [line for line in new if line not in old]
+    pairs = [_ASSIGNMENT.match(line) for line in (*gone, *come)]
+    if not all(pairs) or len(pairs) > 40:
+        return ()
+    values: dict[bytes, list[str]] = {}
+    for match, side in zip(pairs, [0] * len(gone) + [1] * len(come), strict=True):
+        if match is not None:
+            values.setdefault(match[1], ["", ""])[side] = match[2].decode("utf-8", "replace")
+    return tuple(
+        KeyChange(
+            path,
+            key.decode("utf-8", "replace"),
+            "changed" if was and now else "added" if now else "removed",
+            was,
+            now,
+        )
+        for key, (was, now) in values.items()
     )
 
 
@@ -303,7 +370,8 @@ def _data(change: Change, symptom: Symptom | None, *, linked: bool) -> ChangeEff
             linked,
             symptom,
         )
-    weight = 1.5 if symptom is not None and symptom.code in {"few_bytes", "shrank"} else 1.0
+    # Programs write their own state: other values in a sound file say little unless the failure names it.
+    weight = _VALUES.get(symptom.code, 0.5) if symptom is not None else 0.5
     detail = symptom.detail if symptom is not None else ""
     return ChangeEffect(
         change,

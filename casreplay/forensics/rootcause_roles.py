@@ -1,3 +1,4 @@
+# Expressions that match paths read better whole than broken over lines.
 """What a file is for, judged by its path: source, test, config, dependency, contract, data, log, output.
 
 A heuristic for weighing changes, not a promise: nothing is deleted or refused by it.
@@ -5,9 +6,10 @@ A heuristic for weighing changes, not a promise: nothing is deleted or refused b
 
 from __future__ import annotations
 
+import json
 import re
 
-__all__ = ["Role", "role_of"]
+__all__ = ["Role", "is_settings_module", "role_of", "settle"]
 
 Role = str
 """``source test config dependency contract data log output document``."""
@@ -45,12 +47,25 @@ _LOG = re.compile(
 _OUTPUT = re.compile(
     r"(?:^|/)(?:out|outputs?|results?|reports?|build|dist|target|tmp|temp|cache|\.cache|__pycache__|\.pytest_cache|coverage|artifacts)/|\.(?:pyc|pyo|o|class|tmp|pid|swp|bak|lock~|done)$|(?:^|/)(?:core|results?|outputs?|report|summary|status)(?:\.\w+)?$"
 )
+_BUILT = re.compile(r"(?:^|/)(?:build|dist|target|__pycache__|\.cache|coverage|\.next|\.nuxt)/|\.min\.js$")
 _TEST = re.compile(
     r"(?:^|/)(?:tests?|specs?|__tests__)/|(?:^|/)(?:test_[\w-]+|[\w-]+_test|[\w-]+[._-](?:test|spec))\.\w+$"
 )
 _DOCUMENT = re.compile(
     r"\.(?:md|rst|adoc|tex|docx?)$|(?:^|/)(?:readme|license|changelog|authors|contributing|notes?|todo)(?:\.\w+)?$|(?:^|/)docs?/"
 )
+_DOCUMENTS = (".json", ".xml")
+_STATE = re.compile(
+    r"state|seen|cursor|cache|index|history|progress|checkpoint|session|offset|counter|lock|queue|inventory|users|items|records|orders|events|messages|catalog|metrics|stats"
+)
+_SETTINGS_MODULE = re.compile(
+    r"(?:^|/)(?:[\w-]*settings|[\w-]*config|conf|constants|defaults|env|environment|vars|variables|options|parameters|params)\.(?:py|js|mjs|cjs|ts|rb|php|sh|bash|lua)$"
+)
+
+
+def is_settings_module(path: bytes) -> bool:
+    """Whether a source file's name says that it holds settings, as ``settings.py`` or ``env.sh`` do."""
+    return _SETTINGS_MODULE.search(path.decode("utf-8", "replace").lower()) is not None
 
 
 def role_of(path: bytes, *, config_paths: frozenset[bytes] = frozenset()) -> Role:
@@ -62,21 +77,44 @@ def role_of(path: bytes, *, config_paths: frozenset[bytes] = frozenset()) -> Rol
     """
     text = path.decode("utf-8", "replace").lower()
     name = text.rpartition("/")[2]
-    if _LOG.search(text):
+    code = _SOURCE.search(text) is not None and not _BUILT.search(text)
+    if _LOG.search(text) and not code:
         return "log"
     if _DEPENDENCY_FOLDERS.search(text) or _DEPENDENCY_NAMES.match(name):
         return "dependency"
     if _CONTRACT.search(text):
         return "contract"
-    if _OUTPUT.search(text):
+    if _OUTPUT.search(text) and not code:
         return "output"
-    if _DOCUMENT.search(text):
+    if _DOCUMENT.search(text) and not code:
         return "document"
-    if _SOURCE.search(text):
+    if code:
         return "test" if _TEST.search(text) else "source"
-    if path in config_paths:
-        return "config"
     in_data = _DATA_FOLDER.search(text) is not None
     if _CONFIG_NAME.search(text) or (_CONFIG_EXTENSION.search(text) and not in_data):
         return "config"
+    if path in config_paths and not in_data and not name.endswith(_DOCUMENTS):
+        return "config"
     return "data"
+
+
+def settle(path: bytes, role: Role, content: bytes | None) -> Role:
+    """``role`` again, now that the content is known: a JSON document of settings or of records.
+
+    Its path says nothing about ``app.json`` or ``users.json``; a list, or an object that is mostly
+    a list, holds records; a small object of values holds settings unless its name speaks of state.
+    """
+    name = path.rpartition(b"/")[2].lower()
+    if role not in {"data", "config"} or not name.endswith(b".json") or content is None:
+        return role
+    text = path.decode("utf-8", "replace").lower()
+    if _CONFIG_NAME.search(text) or _DATA_FOLDER.search(text):
+        return role
+    try:
+        value = json.loads(content)
+    except (ValueError, RecursionError):
+        return role
+    if not isinstance(value, dict) or _STATE.search(text):
+        return "data"
+    longest = max((len(item) for item in value.values() if isinstance(item, list)), default=0)
+    return "config" if longest < 8 and len(content) < 16_384 else "data"

@@ -65,7 +65,7 @@ class Signal:
     @property
     def is_generic(self) -> bool:
         """Whether it only says that code stopped; any specific signal on the same line wins."""
-        return "generic" in self.flips or self.category == CARRIER
+        return "generic" in self.flips or "unknown" in self.flips or self.category == CARRIER
 
 
 @dataclass(frozen=True, slots=True)

@@ -121,8 +121,70 @@ CASES = [
     (LOG, {b"query.sql": (b"select a from t\n", b"select b from t\n")}, (), "sqlite3.OperationalError: no such column: b"),
 ]  # fmt: skip
 
+STATE = {b"state.json": (b'{"runs": 3, "last": 17}', b'{"runs": 4, "last": 18}')}
+NOISE = {b"README.md": (b"a\n", b"b\n"), b"tools/report.py": (b"a = 1\n", b"a = 2\n"), **STATE}
+SETTINGS_PY = {
+    b"shop/settings.py": (b"DEBUG = False\nCACHE_TTL = 30\n", b"DEBUG = False\nCACHE_TTL = 'soon'\n")
+}
+HANDLER = 'Traceback (most recent call last):\n  File "/srv/shop/views.py", line 12, in handle\n    go()\n'
+VIEWS = {
+    b"shop/views.py": (
+        b"import requests\n\ndef handle():\n    go()\n",
+        b"import requests\n\ndef handle():\n    go(1)\n",
+    )
+}
 
-@pytest.mark.parametrize(("label", "changes", "keys", "log"), CASES)
+MIXED = [
+    # a harmless edit beside the fault
+    (EXT, {**NOISE}, (), "requests.exceptions.ConnectionError: HTTPSConnectionPool(host='api.x.com', port=443): Max retries exceeded"),
+    (CFG, {**NOISE, **SETTINGS_PY}, (), HANDLER + "TypeError: '>' not supported between instances of 'str' and 'int'"),
+    (LOG, {**STATE, **VIEWS}, (), HANDLER + "TypeError: go() takes 0 positional arguments but 1 was given"),
+    (DRF, {**STATE}, (), HANDLER + "KeyError: 'results'"),
+    (COR, {**NOISE, **CSV}, (), HANDLER + "ValueError: could not convert string to float: '#'"),
+    (RES, {**NOISE, **CSV}, (), "MemoryError"),
+    (CFG, {**NOISE, b"app.json": (b'{"retries": 3, "mode": "fast"}', b'{"retries": "many", "mode": "fast"}')}, (KeyChange(b"app.json", "retries", "type", "3", '"many"', 1),), "TypeError: retries.toFixed is not a function\n    at start (/srv/server.js:3:9)"),
+    (DRF, {**NOISE, **SHAPE}, (), "ERROR row 1: missing column qty"),
+    (COR, {**STATE, b"users.json": (b'[{"id": 1}, {"id": 2}]', b'[{"id": 1}, {"i')}, (), "SyntaxError: Unterminated string in JSON at position 15\n    at JSON.parse (<anonymous>)\n    at load (/srv/server.js:3:9)"),
+    (CFG, {b"app.json": (b'{"port": 1}\n', b'{"port": 1\n')}, (), "SyntaxError: Expected ',' or '}' after property value in JSON at position 11\n    at JSON.parse (<anonymous>)"),
+    (DRF, {b"schema/order.json": (b'{"required": ["a"]}', b'{"required": ["a", "b"]}')}, (), "jsonschema.exceptions.ValidationError: 'b' is a required property"),
+    (DRF, {b"tests/__snapshots__/a.snap": (b"a\n", b"b\n")}, (), "1 snapshot failed.\nError: expect(received).toMatchSnapshot()"),
+    (DRF, {b"go.mod": (b"require x v1.0.0\n", b"require x v2.0.0\n"), b"go.sum": (b"a\n", b"b\n")}, (), "./main.go:9:4: undefined: x.Parse"),
+    (DRF, {b".nvmrc": (b"18\n", b"22\n")}, (), "Error: error:0308010C:digital envelope routines::unsupported"),
+    (DRF, {b"vendor/client/api.py": (b"def get(a): pass\n", b"def fetch(a): pass\n")}, (), "AttributeError: module 'client.api' has no attribute 'get'"),
+    # the same words, another change set
+    (LOG, {b"shop/views.py": (b"import os\n", b"import os\nimport jsonn\n")}, (), "ModuleNotFoundError: No module named 'jsonn'"),
+    (DRF, {b"shop/util.py": (b"def f(): pass\n", None)}, (), "ModuleNotFoundError: No module named 'shop.util'"),
+    (CFG, {b"etl.ini": (b"[in]\npath=a.csv\n", b"[in]\npath=b.csv\n")}, (KeyChange(b"etl.ini", "in.path", "changed", "a.csv", "b.csv", 2),), "cat: b.csv: No such file or directory"),
+    (DRF, {b"a.csv": (b"x\n1\n", None)}, (), "cat: a.csv: No such file or directory"),
+    (LOG, {b"run.sh": (b"cat a.csv\n", b"cat aa.csv\n")}, (), "cat: aa.csv: No such file or directory"),
+    (CFG, {b".env": (b"TOKEN=abc\n", b"TOKEN=abx\n")}, (KeyChange(b".env", "TOKEN", "changed", "abc", "abx", 1),), "HTTP Error 403: Forbidden"),
+    (DRF, {**NOISE}, (), "gh: Bad credentials (HTTP 401)"),
+    (EXT, {**NOISE}, (), "json.decoder.JSONDecodeError: Expecting value: line 1 column 1 (char 0)\nERROR fetching https://api.example.com/v2/items gave no JSON"),
+    (CFG, {b"svc.yml": (b"timeout_ms: 5000\n", b"timeout_ms: 5\n")}, (KeyChange(b"svc.yml", "timeout_ms", "changed", "5000", "5", 1),), "TimeoutError: request to http://inventory:8080 timed out"),
+    (LOG, VIEWS, (), "ERROR job exceeded deadline\nTimeoutError: computation timed out"),
+    (CFG, {b"limits.conf": (b"pool=10\n", b"pool=0\n")}, (KeyChange(b"limits.conf", "pool", "changed", "10", "0", 1),), "IllegalArgumentException: pool must be positive\n\tat a.B.c(B.java:3)"),
+    (COR, {b"cache/index.bin": (b"IDX1" + bytes(90), b"IDX1" + bytes(20))}, (), "panic: unexpected EOF\n\ngoroutine 1 [running]:\nmain.load()\n\t/src/load.go:7"),
+    (COR, {b"weights.bin": (bytes(range(256)) * 8, bytes(range(256)) * 4 + b"\xff" + bytes(range(1, 256)) + bytes(range(256)) * 3)}, (), "assertion failed: digest of weights.bin does not match"),
+    (RES, {b"in.csv": (b"a,b\n1,2\n" * 9000, b"a,b\n1,2\n" * 300000)}, (), "Killed"),
+    (LOG, {b"lib/calc.ex": (b"a\n", b"b\n")}, (), "** (ArithmeticError) bad argument in arithmetic expression\n    lib/calc.ex:9: Calc.avg/1"),
+    (LOG, {b"Calc.cs": (b"a;\n", b"b;\n")}, (), "Unhandled exception. System.DivideByZeroException: Attempted to divide by zero.\n   at Calc.Avg() in /src/Calc.cs:line 9"),
+    (LOG, {b"src/lib.kt": (b"a\n", b"b\n")}, (), 'Exception in thread "main" kotlin.KotlinNullPointerException\n\tat LibKt.main(lib.kt:3)'),
+    (LOG, {b"index.php": (b"<?php\n", b"<?php a();\n")}, (), "PHP Fatal error:  Uncaught Error: Call to undefined function a() in /w/index.php:1\nStack trace:\n#0 {main}\n  thrown in /w/index.php on line 1"),
+    (LOG, {b"main.pl": (b"1;\n", b"2;\n")}, (), "Can't locate object method \"x\" via package \"Y\" at main.pl line 3."),
+    (LOG, {b"a.lua": (b"a\n", b"b\n")}, (), "lua: a.lua:3: attempt to index a nil value (local 't')\nstack traceback:\n\ta.lua:3: in main chunk"),
+    (LOG, {b"report.R": (b"a\n", b"b\n")}, (), "Error in mean(x) : object 'x' not found\nExecution halted"),
+    (DRF, {}, (), "Error: The API key you provided has been revoked"),
+    (EXT, {}, (), "ERROR exchange feed: no heartbeat from peer for 30s, connection lost"),
+    (RES, {}, (), 'ERROR: could not extend file "base/16384/2619": No space left on device'),
+    (RES, {}, (), "Exceeded maximum number of tool calls: step limit reached"),
+    (RES, {}, (), "fatal: write error: Disk quota exceeded"),
+    (EXT, {}, (), "E: Failed to fetch http://deb.example.org/x.deb  Temporary failure resolving 'deb.example.org'"),
+    (EXT, {}, (), "Error: Client network socket disconnected before secure TLS connection was established"),
+    (EXT, {}, (), 'docker: Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http: request canceled while waiting for connection'),
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "changes", "keys", "log"), [*CASES, *MIXED])
 def test_a_failure_in_its_own_words(label, changes, keys, log):
     cause = classify(cause_case(log.encode() + b"\n", changes, keys=keys), RULES)
     assert cause.category == label, [(piece.rule, piece.weight, piece.effect) for piece in cause.evidence]
