@@ -13,6 +13,7 @@ import struct
 import zlib
 from collections.abc import Mapping
 from dataclasses import asdict
+from itertools import pairwise
 from types import MappingProxyType
 
 from casreplay.codec import hashing
@@ -164,7 +165,7 @@ def _names(joined: bytes, n: int) -> list[bytes]:
     if any(map(is_unsafe_name, names)):
         bad = next(filter(is_unsafe_name, names))
         raise CorruptError(f"A tree object has an unsafe name {bad!r}", name=bad.hex())
-    if any(a >= b for a, b in zip(names, names[1:], strict=False)):
+    if any(a >= b for a, b in pairwise(names)):
         raise CorruptError("A tree object has unsorted or duplicate names")
     return names
 

@@ -1,4 +1,4 @@
-"""A problem: one item failed and the rest went on. Returned, counted, shown; never swallowed, never raised."""
+"""A problem: one item failed and the rest went on. Returned, counted, shown; never swallowed or raised."""
 
 from __future__ import annotations
 
