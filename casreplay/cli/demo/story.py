@@ -153,6 +153,16 @@ def _blame_rounding(files: Files, at_s: int) -> None:
     _decide(files, at_s, "Leave the totals alone", "the difference is probably rounding")
 
 
+def _refuse_invoice(files: Files, at_s: int) -> None:
+    """Somebody else notices first: the gateway that sends the invoices."""
+    _log(
+        files,
+        at_s + 13,
+        "ERROR",
+        "invoice 1000 refused by the gateway: tax_rate must be between 0 and 1, not 19",
+    )
+
+
 _SPECIAL: dict[int, Callable[[Files, int], None]] = {
     8: _explain_discount,
     14: _align_report,
@@ -160,4 +170,5 @@ _SPECIAL: dict[int, Callable[[Files, int], None]] = {
     BAD_STEP: _tidy_up,
     CLEAN_STEP: _clean_up,
     36: _blame_rounding,
+    39: _refuse_invoice,
 }

@@ -56,8 +56,8 @@ TOUR: tuple[Step, ...] = (
     ),
     Step(
         "Why? The change, the logs and the agent's own decisions, weighed",
-        "From the last good snapshot (#22) to the first bad one (#23); it becomes an incident.",
-        ("casreplay analyze checked @~17",),
+        "From the last snapshot known to be good to the end of the night; it becomes an incident.",
+        ("casreplay analyze checked @",),
     ),
     Step(
         "Bring the settings back",
