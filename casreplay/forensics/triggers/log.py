@@ -194,7 +194,8 @@ def _records(log: LogChange) -> Iterator[_Trouble]:
         worst = max((grade for grade, _ in graded), default=Severity.INFO)
         if worst is Severity.INFO:
             continue
-        first = next(line for grade, line in graded if grade is worst)
+        telling = [(grade, line) for grade, line in graded if _tells(line)] or graded
+        first = max(telling, key=lambda pair: pair[0])[1]
         if is_retry(first.text) and tail > first.number:
             continue
         fatal = worst is Severity.CRITICAL
@@ -210,14 +211,29 @@ def _runs(lines: Sequence[NewLine]) -> Iterator[list[NewLine]]:
     keyed: list[tuple[int, NewLine]] = []
     previous = -1
     for line in lines:
-        text = strip_prefix(line.text)[0]
-        own = times.read(text) is not None or not text.startswith((" ", "\t"))
-        if line.number != previous + 1 or own:
+        if line.number != previous + 1 or _begins(strip_prefix(line.text)[0], times):
             starts += 1
         previous = line.number
         keyed.append((starts, line))
     for _, group in groupby(keyed, key=lambda pair: pair[0]):
         yield [line for _, line in group]
+
+
+def _begins(text: str, times: TimestampReader) -> bool:
+    """Whether a line begins a record: it has a time, or neither it nor what follows its level is indented."""
+    if times.read(text) is not None:
+        return True
+    if text.startswith((" ", "\t")):
+        return False
+    _, offset = find_level(text[:400], after_time=False)
+    rest = text[offset:].removeprefix("]")
+    return not offset or (bool(rest.strip()) and not rest.startswith(("  ", "\t")))
+
+
+def _tells(line: NewLine) -> bool:
+    """Whether a line says more than its level."""
+    text = strip_prefix(line.text)[0]
+    return any(char.isalpha() for char in text[find_level(text[:400], after_time=False)[1] :])
 
 
 def _grade(line: NewLine, times: TimestampReader) -> Severity:

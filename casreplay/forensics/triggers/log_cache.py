@@ -18,7 +18,7 @@ from casreplay.model.ids import BlobId
 __all__ = ["LogCache", "log_key"]
 
 CACHE_NAME = "log-findings"
-CODE_VERSION = b"1"
+CODE_VERSION = b"2"
 """Raised whenever the code that reads or judges logs changes."""
 MAX_ENTRIES = 20_000
 _KEY_BYTES = 16

@@ -141,3 +141,16 @@ def test_several_readers_of_a_pair_read_its_logs_once() -> None:
     assert pair.objects.read == []
     assert [log.new for log in one] == [log.new for log in two]
     assert first.to_dict() == second.to_dict()
+
+
+def test_levels_on_every_line_do_not_cut_a_record() -> None:
+    text = "[ERROR] A.java:[3,4] cannot find symbol\n[ERROR]   symbol: class B\n[ERROR] \n[ERROR] other trouble\n"
+    assert found(OLD, OLD + text) == [("log.error", "high", 3, 5), ("log.error", "high", 6, 6)]
+
+
+def test_errors_that_say_the_same_are_one_finding() -> None:
+    text = "".join(f"2026-03-02 10:00:{i:02} ERROR request {i} failed: no route\n" for i in range(1, 31))
+    result = run({"a.log": OLD.encode()}, {"a.log": (OLD + text).encode()})
+    [finding] = [f for f in result.findings if f.kind == "log"]
+    assert "(30 times)" in finding.message
+    assert finding.location.line == 3
