@@ -31,12 +31,13 @@ class Figure:
 
 @dataclass(frozen=True)
 class Verdict:
-    """A figure with what was measured for it."""
+    """A figure with what was measured; `cpu_ratio` compares the processor times of the same two tools."""
 
     figure: Figure
     own: float
     best: float | None
     best_name: str | None
+    cpu_ratio: float | None = None
 
     @property
     def value(self):
@@ -94,8 +95,16 @@ def judge(cells):
             continue
         best = best_of(cells, figure.operation, figure.metric, figure.against)
         if best is not None:
-            verdicts.append(Verdict(figure, own, *best))
+            verdicts.append(Verdict(figure, own, *best, _cpu_ratio(cells, figure, best[1])))
     return verdicts
+
+
+def _cpu_ratio(cells, figure, best_name):
+    """How the processor times of the two compare: less exact, but a busy machine disturbs it less."""
+    if figure.metric != "wall_s":
+        return None
+    other = median(cells, figure.operation, best_name, "cpu_s")
+    return median(cells, figure.operation, OWN, "cpu_s") / other if other else None
 
 
 def judge_growth(growth):

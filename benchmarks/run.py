@@ -97,22 +97,32 @@ def options():
     return args
 
 
+def keep(bench, args, facts, done):
+    """Write down what was measured so far."""
+    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
+    facts = {**facts, "whole runs finished": done, "load average after": load}
+    result = {"profile": args.profile, "meta": facts, "cells": bench.cells.data, "growth": bench.cells.growth}
+    result["commands"] = bench.commands
+    tables.save(args.name, result)
+    return result
+
+
 def main():
     args = options()
     bench = Bench(args)
-    result = {"profile": args.profile, "meta": meta(args)}
+    facts, done = meta(args), 0
     try:
         bench.generate()
-        if args.history:
-            bench.long_history(args.history)
-        else:
-            for _ in range(args.repeats):
+        for _ in range(1 if args.history else args.repeats):
+            if args.history:
+                bench.long_history(args.history)
+            else:
                 bench.everything()
+            done += 1
+            keep(bench, args, facts, done)
     finally:
+        result = keep(bench, args, facts, done)
         bench.clean()
-    result["meta"]["load average after"] = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    result |= {"cells": bench.cells.data, "growth": bench.cells.growth, "commands": bench.commands}
-    tables.save(args.name, result)
     print(tables.render(result))
     if args.update_docs:
         print("updated: " + ", ".join(tables.update()), file=sys.stderr)

@@ -63,9 +63,16 @@ def comparison(result):
     if verdicts or growth:
         rows = [verdict_row(v, result["profile"]) for v in verdicts if not result["growth"]]
         rows += [verdict_row(growth, result["profile"])] if growth else []
-        parts.append(
-            grid(["figure", "casreplay", "best of the others", "measured", "to reach", "verdict"], rows)
-        )
+        head = [
+            "figure",
+            "casreplay",
+            "best of the others",
+            "measured",
+            "to reach",
+            "verdict",
+            "processor time",
+        ]
+        parts.append(grid(head, rows))
     operations = list(cells)
     peers = [peer for peer in (OWN, *OTHERS) if any(peer in by_peer for by_peer in cells.values())]
     for title, metric, digits in VIEWS:
