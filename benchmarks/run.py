@@ -20,7 +20,7 @@ from pathlib import Path
 
 import tables
 from peers import PEERS, Casreplay
-from scenario import Bench
+from scenario import METRICS, Bench
 from workspaces import PROFILES
 
 
@@ -97,12 +97,26 @@ def options():
     return args
 
 
+def thinned(cells):
+    """The same with at most about 40 values for each measurement, evenly from first to last."""
+    return {
+        operation: {
+            peer: {
+                metric: values[:: max(1, len(values) // 40)] if metric in METRICS else values
+                for metric, values in found.items()
+            }
+            for peer, found in by_peer.items()
+        }
+        for operation, by_peer in cells.items()
+    }
+
+
 def keep(bench, args, facts, done):
     """Write down what was measured so far."""
     load = " ".join(f"{value:.2f}" for value in os.getloadavg())
     facts = {**facts, "whole runs finished": done, "load average after": load}
-    result = {"profile": args.profile, "meta": facts, "cells": bench.cells.data, "growth": bench.cells.growth}
-    result["commands"] = bench.commands
+    result = {"profile": args.profile, "meta": facts, "cells": thinned(bench.cells.data)}
+    result |= {"growth": bench.cells.growth, "commands": bench.commands}
     tables.save(args.name, result)
     return result
 
