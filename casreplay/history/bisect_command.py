@@ -82,6 +82,7 @@ def bisect_command(
             finally:
                 if executor is None:
                     pool.shutdown(wait=True, cancel_futures=True)
+            area.settle()
             leftovers = area.leftovers
     finally:
         if executor is None:

@@ -42,6 +42,8 @@ class WorkFolder:
         self.root: TreeId | None = None
         self._files: dict[bytes, _Stamp] = {}
         self._folders: dict[bytes, int] = {}
+        self._damaged: set[bytes] = set()
+        self._is_spoilt = False
 
     def switch(self, objects: ObjectReader, root: TreeId) -> int:
         """Make the folder hold ``root``; returns how many paths were touched.
@@ -49,6 +51,7 @@ class WorkFolder:
         Cost: the paths that differ. Special files are left out. On failure the folder is
         in between: ``clear`` it.
         """
+        self._mend(objects)
         changes = list(diff_trees(objects, self.root, root, folders=True))
         self.root = None
         for change in reversed(changes):
@@ -63,9 +66,16 @@ class WorkFolder:
         return len(changes)
 
     def restore(self, objects: ObjectReader) -> list[bytes]:
-        """Undo everything done to the folder since ``switch``; returns the paths that were changed or left.
+        """Undo everything done to the folder since ``switch``; returns the paths concerned."""
+        found = self.survey()
+        self._mend(objects)
+        return found
 
-        Cost: one stat for each path, more only for what changed.
+    def survey(self) -> list[bytes]:
+        """Find what was done to the folder since ``switch`` and remove what was left in it.
+
+        What was changed or removed is written anew by the next ``switch``. Reads no object.
+        Returns all paths concerned. Cost: one stat for each path.
         """
         if self.root is None:
             return []
@@ -80,20 +90,30 @@ class WorkFolder:
             seen.add(path)
             if stamp is not None and stamp != known:
                 changed.append(path)
-        missing = [p for p in (*self._folders, *self._files) if p not in seen]
         for path in reversed(left):
             _delete(os.path.join(self.path, path))
-        for path in sorted({*changed, *missing}):
-            self._rewrite(objects, path)
-        for path, mode in self._folders.items() if left or missing or changed else ():
-            _chmod(os.path.join(self.path, path), mode)
+        missing = [p for p in (*self._folders, *self._files) if p not in seen]
+        self._damaged.update(changed, missing)
+        self._is_spoilt = self._is_spoilt or bool(left or changed or missing)
         return sorted({*left, *changed, *missing})
+
+    def _mend(self, objects: ObjectReader) -> None:
+        """Write anew what ``survey`` found changed or missing."""
+        for path in sorted(self._damaged):
+            entry = find(objects, self.root, path) if self.root is not None else None
+            if entry is not None:
+                self._write(objects, path, entry)
+        for path, mode in self._folders.items() if self._is_spoilt else ():
+            _chmod(os.path.join(self.path, path), mode)
+        self._damaged.clear()
+        self._is_spoilt = False
 
     def clear(self) -> None:
         """Empty the folder."""
         self.root = None
         self._files.clear()
         self._folders.clear()
+        self._damaged.clear()
         for name in os.listdir(self.path):
             _delete(os.path.join(self.path, name))
 
@@ -118,11 +138,6 @@ class WorkFolder:
                     else:
                         s = item.stat(follow_symlinks=False)
                         yield path, (s.st_size, s.st_mtime_ns, s.st_ino, s.st_mode)
-
-    def _rewrite(self, objects: ObjectReader, path: bytes) -> None:
-        entry = find(objects, self.root, path) if self.root is not None else None
-        if entry is not None:
-            self._write(objects, path, entry)
 
     def _remove(self, path: bytes) -> None:
         self._files.pop(path, None)

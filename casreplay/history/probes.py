@@ -17,6 +17,7 @@ import subprocess
 import tempfile
 import threading
 from collections.abc import Mapping
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from typing import IO, Self
 
@@ -81,7 +82,8 @@ class ProbeArea:
         self._reading = threading.Lock()
         self._groups: dict[int, threading.Event] = {}
         self._lock = threading.Lock()
-        self._count = 0
+        self._count = self._used = 0
+        self._cleaner = ThreadPoolExecutor(1)
         self._closed = False
         self.leftovers = 0
         """Paths that commands changed or left in their folders, all put back."""
@@ -93,25 +95,43 @@ class ProbeArea:
         self.close()
 
     def take(self) -> tuple[WorkFolder, str]:
-        """A folder that nobody uses and the worker's private folder; made when none is idle."""
-        try:
-            return self._idle.get_nowait()
-        except queue.Empty:
-            with self._lock:
-                self._count += 1
-                number = self._count
+        """A clean folder that nobody uses and the worker's private folder.
+
+        One folder more is made than there are users, so that a used one can be put in
+        order while the next run goes on in another.
+        """
+        with self._lock:
+            # One spare: with as many users as folders but one, the last is being put in order.
+            is_enough = not self._idle.empty() or self._count > self._used + 1
+            self._count += not is_enough
+            self._used += 1
+            number = self._count
+        if is_enough:
+            return self._idle.get()
         private = os.path.join(self.path, f"worker-{number}")
         tree = os.path.join(private, "tree")
         os.makedirs(tree)
         return WorkFolder(os.fsencode(tree)), private
 
     def give_back(self, folder: WorkFolder, private: str) -> None:
-        """Put the folder back as the snapshot has it and let others use it."""
-        with self._reading:
-            self.leftovers += len(folder.restore(self._objects))
-        for name in ("home", "tmp", "pycache"):
-            _empty(os.path.join(private, name))
-        self._idle.put((folder, private))
+        """Let others use the folder, as soon as what a command left in it is gone."""
+        with self._lock:
+            self._used -= 1
+        self._cleaner.submit(self._clean, folder, private)
+
+    def _clean(self, folder: WorkFolder, private: str) -> None:
+        try:
+            self.leftovers += len(folder.survey())
+            for name in ("home", "tmp", "pycache"):
+                _empty(os.path.join(private, name))
+        except OSError:
+            folder.clear()
+        finally:
+            self._idle.put((folder, private))
+
+    def settle(self) -> None:
+        """Wait until every folder that was given back is in order; ``leftovers`` counts all then."""
+        self._cleaner.submit(int).result()
 
     def show(self, root: TreeId) -> str:
         """Put ``root`` into a folder for a person to look at; it stays until the area is closed."""
@@ -163,6 +183,7 @@ class ProbeArea:
     def close(self) -> None:
         """Kill what runs and remove every folder; harmless when done twice."""
         self.stop_all()
+        self._cleaner.shutdown(wait=True)
         kill_marked(self.path)
         remove_folder(os.fsencode(self.path))
 
