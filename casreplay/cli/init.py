@@ -98,16 +98,20 @@ def _refuse_foreign_store(session: Session, location: StoreLocation) -> None:
 
 
 def _make(session: Session, location: StoreLocation, *, force: bool) -> None:
-    """Make the store unless it exists, and record whose it is; one process at a time."""
-    from casreplay.cli.store_location import creating, record  # noqa: PLC0415 - start-up speed
+    """Make the store unless it exists, or another process makes it now, and record whose it is."""
+    from casreplay.cli.store_location import make_data_folder, record  # noqa: PLC0415 - start-up speed
     from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
     from casreplay.workspace.guards import check_workspace  # noqa: PLC0415 - start-up speed
 
     check_workspace(location.workspace, force=force or location.exists)
-    with creating(session.environ):
-        if not location.exists:
+    make_data_folder(session.environ)
+    if not location.exists:
+        try:
             Repository.init(location.workspace, location.store, force=force, clock=session.clock).close()
-        record(location, session.environ)
+        except UsageError:
+            if not location.exists:
+                raise
+    record(location, session.environ)
 
 
 def _write_config(location: StoreLocation) -> bytes | None:

@@ -15,20 +15,19 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from contextlib import contextmanager
 from dataclasses import dataclass, replace
 
-from casreplay.errors import ConfigError, LockedError, NoRepositoryError, StoreIOError
+from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
 
 __all__ = [
     "CONFIG_NAME",
     "StoreLocation",
-    "creating",
     "data_folder",
     "default_store",
     "is_store",
     "locate",
     "locate_for_writing",
+    "make_data_folder",
     "record",
     "recorded_workspaces",
     "upwards",
@@ -134,32 +133,17 @@ def locate_for_writing(cwd: bytes, *, option: str | None, environ: Mapping[str, 
     return StoreLocation(workspace, default_store(workspace, environ), "default", is_known=False)
 
 
-@contextmanager
-def creating(environ: Mapping[str, str]) -> Iterator[None]:
-    """Only one process of this user makes a store at a time: two first commits must not make two.
+def make_data_folder(environ: Mapping[str, str]) -> None:
+    """Make the data folder, readable by its owner only.
 
     Raises:
-        LockedError: another one has been at it for ten seconds.
-        StoreIOError: the data folder cannot be written.
+        StoreIOError: it cannot be written.
     """
-    from casreplay.store.files import OsFiles  # noqa: PLC0415 - only when a store is made
-
-    files, folder = OsFiles(), data_folder(environ)
+    folder = data_folder(environ)
     try:
         os.makedirs(folder, mode=0o700, exist_ok=True)
     except OSError as error:
         raise _unwritable(folder, error) from error
-    for _ in range(200):
-        lock = files.try_lock(os.fsdecode(os.path.join(folder, b"creating")), exclusive=True)
-        if lock is not None:
-            break
-        files.pause(0.05)
-    else:
-        raise LockedError("Another process is making a store", hint="Try again")
-    try:
-        yield
-    finally:
-        lock.release()
 
 
 def _unwritable(path: bytes, error: OSError) -> StoreIOError:

@@ -90,6 +90,8 @@ class Repository:
     ) -> Self:
         """Make an empty store at ``store`` for ``workspace`` and open it.
 
+        Of several who do so at once one succeeds; the others are told that there is a store.
+
         Args:
             workspace: an existing folder.
             store: a folder that does not exist yet or is empty.
@@ -97,8 +99,9 @@ class Repository:
             clock: the present.
 
         Raises:
-            UsageError: the workspace is no folder, or too wide without ``force``.
-            StoreIOError: the folder cannot be made or is not empty.
+            UsageError: the workspace is no folder, or too wide without ``force``; or ``store``
+                holds a store or other files.
+            StoreIOError: the folder cannot be made.
         """
         root = _workspace(workspace)
         check_workspace(root, force=force)

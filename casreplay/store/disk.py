@@ -66,11 +66,12 @@ class DiskStore:
         """Make an empty store in ``folder``, which must not exist or be empty.
 
         Raises:
-            UsageError: something else is there already.
+            UsageError: something else is there already, or somebody else made a store meanwhile.
+            LockedError: somebody else has been making one for longer than ``wait_s`` seconds.
             StoreIOError: the disk refused; a half-made folder is completed by the next call.
         """
         disk: Files = OsFiles() if files is None else files
-        layout.create(disk, folder)
+        layout.create(disk, folder, wait_s=wait_s)
         return cls.open(folder, files=disk, durability=durability, wait_s=wait_s)
 
     @classmethod

@@ -17,7 +17,9 @@ FORMAT = "format"
 KEY = "key"
 CACHE = "cache"
 _FIRST_LINE = b"casreplay store 1"
-_OWN_NAMES = {FORMAT, KEY, CACHE, log.NAME, segments.FOLDER, index.FOLDER, locks.LEASES, "format.tmp", "lock"}
+_WRITTEN = (KEY, log.NAME, FORMAT)
+_FOLDERS = (segments.FOLDER, index.FOLDER, locks.LEASES, CACHE)
+_OWN_NAMES = {*_WRITTEN, *(name + ".tmp" for name in _WRITTEN), *_FOLDERS, "lock"}
 
 
 def is_store(files: Files, folder: str) -> bool:
@@ -25,18 +27,33 @@ def is_store(files: Files, folder: str) -> bool:
     return files.stamp(join(folder, FORMAT)) is not None
 
 
-def create(files: Files, folder: str) -> None:
+def create(files: Files, folder: str, *, wait_s: float = 10.0) -> None:
     """Lay out an empty store; completes one whose making was cut short.
+
+    Of several who create it at once one succeeds and the others find a store already: they
+    take turns by the lock of the log, which nobody keeps for long.
 
     Raises:
         UsageError: the folder holds something else, or a store already.
+        LockedError: somebody has been creating it for longer than ``wait_s`` seconds.
     """
+    _refuse_taken(files, folder)  # before anything is made in a folder of somebody else's
+    make_folders(files, folder)
+    files.make_folder(join(folder, locks.LEASES))
+    with locks.Leases(files, folder, wait_s=wait_s).appending():
+        _refuse_taken(files, folder)
+        _lay_out(files, folder)
+
+
+def _refuse_taken(files: Files, folder: str) -> None:
     strangers = set(files.names(folder)) - _OWN_NAMES
     if strangers or is_store(files, folder):
         what = "a store already" if is_store(files, folder) else "other files"
         raise UsageError(f"The folder {folder!r} holds {what}", hint="Choose an empty folder", folder=folder)
-    make_folders(files, folder)
-    for name in (segments.FOLDER, index.FOLDER, locks.LEASES, CACHE):
+
+
+def _lay_out(files: Files, folder: str) -> None:
+    for name in _FOLDERS:
         files.make_folder(join(folder, name))
     store_id = files.random_bytes(16)
     replace(files, join(folder, KEY), files.random_bytes(32))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import errno
+import os
+from contextlib import suppress
 
 import pytest
 from support import store_story
@@ -10,6 +12,7 @@ from support.faulty_files import FaultyFiles, disk_after
 
 from casreplay.errors import CasreplayError
 from casreplay.store import index
+from casreplay.store.disk import DiskStore
 
 
 @pytest.fixture(autouse=True)
@@ -34,6 +37,23 @@ def operations(tmp_path) -> int:
     files = FaultyFiles()
     store_story.play(str(tmp_path / "counted"), files, Acknowledged())
     return files.count
+
+
+def test_a_making_cut_short_anywhere_is_completed_by_the_next(tmp_path):
+    counted = FaultyFiles()
+    DiskStore.create(str(tmp_path / "counted"), files=counted, wait_s=0).close()
+    failed = 0
+    for n in range(1, counted.count + 1):
+        folder = str(tmp_path / f"store-{n}")
+        with suppress(CasreplayError):
+            DiskStore.create(folder, files=FaultyFiles(fail_at=n), wait_s=0).close()
+        if not os.path.exists(os.path.join(folder, "format")):
+            failed += 1
+            DiskStore.create(folder, wait_s=0).close()
+        store = DiskStore.open(folder, wait_s=0)
+        store_story.record(store, store_story.contents(0))
+        assert not store.log.verify()
+    assert failed > 10
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])

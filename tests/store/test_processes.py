@@ -6,6 +6,7 @@ import os
 import random
 import select
 import signal
+from functools import partial
 from itertools import chain
 
 import pytest
@@ -13,7 +14,7 @@ from support.snapshots import blob, commit, noise, snapshot_of, tree_of
 from support.store_story import collect, contents, read_all, record
 
 from casreplay.codec import hashing
-from casreplay.errors import LockedError, MissingObjectError
+from casreplay.errors import LockedError, MissingObjectError, UsageError
 from casreplay.store.disk import DiskStore
 
 pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are forked only where fork exists")
@@ -68,6 +69,24 @@ def test_writers_at_once_lose_nothing(folder):
     assert store.log.verify() == []
     assert store.catalog.index.log_end == store.log.end()
     store.close()
+
+
+def test_of_creators_at_once_one_makes_the_store(tmp_path):
+    """The others are told that there is one, and it is the same one for everybody."""
+
+    def work(place):
+        try:
+            DiskStore.create(place, wait_s=20).close()
+        except UsageError as error:
+            assert "a store already" in str(error)  # noqa: PT017 - the others pass without an error
+            os._exit(2)
+
+    for number in range(8):
+        place = str(tmp_path / f"new-{number}" / "store")
+        pids = [child(partial(work, place)) for _ in range(4)]
+        statuses = sorted(os.waitstatus_to_exitcode(os.waitpid(pid, 0)[1]) for pid in pids)
+        assert statuses == [0, 2, 2, 2]
+        record(DiskStore.open(place, wait_s=0), contents(1))
 
 
 def test_workers_share_one_commit(folder):
