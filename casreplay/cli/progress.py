@@ -19,6 +19,7 @@ __all__ = ["Progress"]
 QUIET_NS = 1_000_000_000
 PERIOD_NS = 100_000_000
 _BYTES = ("B", "bytes")
+_SHARES = ("", *_BYTES)
 
 
 class Progress:
@@ -51,7 +52,7 @@ class Progress:
     def stage(self, name: str, total: int = 0, unit: str = "") -> None:
         """A new stretch of work: what it does, how much there is (0: unknown), and of what.
 
-        Of bytes only the share is shown when the total is known, a size when it is not.
+        Of bytes, and of what has no unit, only the share is shown when the total is known.
         """
         self._stage, self._total, self._unit, self._done = name, total, unit, 0
         self._draw()
@@ -84,7 +85,7 @@ class Progress:
         if self._total:
             done = min(self._done, self._total)
             parts.append(f"{100 * done // self._total} %")
-            if self._unit not in _BYTES:  # work is weighed in bytes: a share says more than the sum
+            if self._unit not in _SHARES:  # of bytes and weights the share says more than the sum
                 parts.append(f"{done:,} of {self._total:,} {self._unit}".rstrip())
         elif self._done:
             parts.append(self._amount(self._done))

@@ -68,7 +68,7 @@ def ingest(
         works: folders with captures; changed in place.
         store: where workers get writers of their own.
         writer: the calling process's writer, used for its share.
-        monitor: told of bytes read.
+        monitor: told of the share that is done, by weight: bytes and a sum for each file.
 
     Returns:
         Durable (segment, length) pairs of the workers' writers, and what each exported (for
@@ -82,7 +82,7 @@ def ingest(
         return (), ()
     weights = [sum(item[3] + FILE_COST_BYTES for item in items) for _, items in parts_source]
     files, size = sum(len(items) for _, items in parts_source), sum(weights)
-    monitor.stage("reading", size, "B")
+    monitor.stage("reading", size)  # weights: no unit would be true
     job = _Job(root, SharedIds(files), monitor)
     is_big = files >= PARALLEL_FILES or size >= PARALLEL_BYTES
     share = workers.count() if is_big and store.can_fork else 1

@@ -14,7 +14,10 @@ class Monitor(Protocol):
     """Receives progress. Calls are cheap and may come often; the receiver limits its own rate."""
 
     def stage(self, name: str, total: int = 0, unit: str = "") -> None:
-        """A new stage of the work begins, for instance ``reading``; ``total`` is 0 when unknown."""
+        """A new stage of the work begins, for instance ``reading``; ``total`` is 0 when unknown.
+
+        ``unit`` says what is counted; it is empty where the numbers mean nothing but a share.
+        """
 
     def advance(self, done: int) -> None:
         """``done`` of the stage's total are finished (absolute, not a difference)."""

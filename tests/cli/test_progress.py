@@ -60,13 +60,18 @@ def test_the_line_is_drawn_a_few_times_a_second_at_most(catch):
 
 
 @pytest.mark.parametrize(
-    ("total", "shown"), [(4_000_000, "packing  25 %  2.00 s"), (0, "packing  1.0 MB  2.00 s")]
+    ("total", "unit", "shown"),
+    [
+        (4_000_000, "B", "packing  25 %  2.00 s"),
+        (4_000_000, "", "packing  25 %  2.00 s"),
+        (0, "B", "packing  1.0 MB  2.00 s"),
+    ],
 )
-def test_bytes_are_a_share_or_a_size(catch, total, shown):
+def test_bytes_and_weights_are_a_share_or_a_size(catch, total, unit, shown):
     stderr = catch()
     clock = Clock()
     progress = Progress(enabled=True, clock=clock)
-    progress.stage("packing", total, "B")
+    progress.stage("packing", total, unit)
     clock.now = 2 * QUIET_NS
     progress.advance(1_000_000)
     assert stderr.getvalue() == "\r" + shown
