@@ -84,7 +84,7 @@ class StatCache:
     Opening parses columns only: a few milliseconds for 20,000 folders.
 
     Raises:
-        ValueError: the bytes are not a whole cache of this layout.
+        ValueError: the bytes are not a whole cache of this layout, or its first folder is not the root.
     """
 
     def __init__(self, data: bytes) -> None:
@@ -106,6 +106,8 @@ class StatCache:
             or len(self._listings) != self._offsets[-1]
         ):
             raise ValueError("A stat cache is cut short")
+        if self.paths[:1] != [b""]:
+            raise ValueError("A stat cache does not begin with the root")
 
     def _column(self, at: int, n: int) -> tuple[array[int], int]:
         if len(self._data) < at + 8 * n:

@@ -40,8 +40,9 @@ def records(draw):
     )
 
 
-folders = st.dictionaries(
-    st.binary(min_size=1, max_size=6).filter(lambda p: b"\0" not in p), records(), min_size=1, max_size=6
+paths = st.binary(min_size=1, max_size=6).filter(lambda p: b"\0" not in p)
+folders = st.builds(
+    lambda root, below: {b"": root, **below}, records(), st.dictionaries(paths, records(), max_size=5)
 )
 
 
@@ -91,6 +92,12 @@ def test_a_cache_cut_short_is_refused(items, data):
     whole = _encode(items)
     with pytest.raises(ValueError, match="cache"):
         StatCache(whole[: data.draw(st.integers(0, len(whole) - 1))])
+
+
+@given(st.dictionaries(paths, records(), max_size=3))
+def test_a_cache_that_does_not_begin_with_the_root_is_refused(items):
+    with pytest.raises(ValueError, match="root"):
+        StatCache(_encode(items))
 
 
 def test_another_layout_is_refused():
