@@ -6,6 +6,7 @@ import json
 import re
 import tomllib
 from collections.abc import Mapping
+from dataclasses import replace
 from typing import Any
 
 from casreplay.forensics.config_diff.entries import (
@@ -139,9 +140,9 @@ def read_toml(text: str) -> Parsed:
         ) from error
     except RecursionError as error:
         raise ParseFailure(f"is nested deeper than {MAX_DEPTH} levels") from error
-    collector = Collector()
-    _flatten(value, "", _Lines(text), collector, 0)
-    return collector.done()
+    flattener = _Flattener(text)
+    flattener.walk(value, "", 0)
+    return flattener.collector.done()
 
 
 def _last_line(text: str) -> int:
@@ -180,36 +181,41 @@ def _dotted(name: str) -> str:
     return ".".join(part.strip().strip("\"'") for part in name.split("."))
 
 
-def _flatten(value: Any, path: str, lines: _Lines, collector: Collector, depth: int) -> None:
-    if depth > MAX_DEPTH:
-        raise ParseFailure(f"is nested deeper than {MAX_DEPTH} levels")
-    if isinstance(value, Mapping):
-        if not value and path:
-            collector.add(path, "object", "{}", lines.of(path))
-        for name, child in value.items():
-            _flatten(child, f"{path}.{name}" if path else name, lines, collector, depth + 1)
-    elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
-        for index, item in enumerate(value):
-            _flatten_item(item, path, index, lines, collector, depth)
-    elif isinstance(value, list):
-        collector.add(path, "list", json.dumps(value, default=str, ensure_ascii=False), lines.of(path))
-    else:
-        collector.add(path, *plain(value), lines.of(path))
+class _Flattener:
+    """Turns nested tables into entries."""
 
+    def __init__(self, text: str) -> None:
+        self._lines = _Lines(text)
+        self.collector = Collector()
 
-def _flatten_item(  # noqa: PLR0913, PLR0917 - one step of a recursion
-    item: Any, path: str, index: int, lines: _Lines, collector: Collector, depth: int
-) -> None:
-    first = len(collector.entries)
-    _flatten(item, f"{path}[{index}]", lines, collector, depth + 1)
-    name = _name_of(item)
-    if name is not None:
-        old, new = f"{path}[{index}]", item_key(path, index, name)
-        for at in range(first, len(collector.entries)):
-            entry = collector.entries[at]
-            collector.entries[at] = type(entry)(
-                entry.key.replace(old, new, 1), entry.type, entry.value, entry.line
-            )
+    def walk(self, value: Any, path: str, depth: int) -> None:
+        """Add everything at and below ``value``."""
+        if depth > MAX_DEPTH:
+            raise ParseFailure(f"is nested deeper than {MAX_DEPTH} levels")
+        if isinstance(value, Mapping):
+            if not value and path:
+                self.collector.add(path, "object", "{}", self._lines.of(path))
+            for name, child in value.items():
+                self.walk(child, f"{path}.{name}" if path else name, depth + 1)
+        elif isinstance(value, list) and any(isinstance(item, dict | list) for item in value):
+            for index, item in enumerate(value):
+                self._item(item, path, index, depth)
+        elif isinstance(value, list):
+            text = json.dumps(value, default=str, ensure_ascii=False)
+            self.collector.add(path, "list", text, self._lines.of(path))
+        else:
+            self.collector.add(path, *plain(value), self._lines.of(path))
+
+    def _item(self, item: Any, path: str, index: int, depth: int) -> None:
+        """Lines are known by index; the key then says the item's name where it has one."""
+        entries = self.collector.entries
+        first = len(entries)
+        self.walk(item, f"{path}[{index}]", depth + 1)
+        name = _name_of(item)
+        if name is not None:
+            old, new = f"{path}[{index}]", item_key(path, index, name)
+            for at in range(first, len(entries)):
+                entries[at] = replace(entries[at], key=entries[at].key.replace(old, new, 1))
 
 
 def _name_of(item: Any) -> str | None:

@@ -7,6 +7,7 @@ whole name and the value. Code counts quoted values only, settings and logs unqu
 from __future__ import annotations
 
 import re
+from dataclasses import dataclass
 
 from casreplay.forensics.secrets.keys import KEYWORDS, KeyClass, classify
 from casreplay.forensics.secrets.model import Candidate, FileKind, Probe, SecretClass
@@ -48,31 +49,60 @@ _COMMENT = re.compile(rb"\s+[#;](?:\s.*)?\Z|\s+//.*\Z")
 _UNQUOTED_KINDS = (FileKind.SETTINGS, FileKind.YAML, FileKind.LOG, FileKind.SHELL)
 
 
+@dataclass(frozen=True, slots=True)
+class _Place:
+    """A name that may hold a secret, and what follows it.
+
+    Attributes:
+        data: the window.
+        kind: what kind of file it is.
+        key: what the name promises.
+        how: the operator: a group of ``_OPERATOR``, or ``flag``.
+        name_start: first byte of the name.
+        at: first byte after the operator.
+    """
+
+    data: bytes
+    kind: FileKind
+    key: KeyClass
+    how: str
+    name_start: int
+    at: int
+
+
 def _find(data: bytes, start: int, kind: FileKind) -> Candidate | None:
-    match = _OPERATOR.match(data, start)
-    flag = False
+    match, how = _operator(data, start)
     if match is None:
-        match = _FLAG.match(data, start)
-        flag = True
-        if match is None or not _FLAG_BEFORE.search(data, max(0, start - 40), start):
-            return None
+        return None
     before = _NAME_BEFORE.search(data, max(0, start - 60), start)
     after = _REST_OF_NAME.match(data, start)
     name_start = before.start() if before else start
-    key = classify(data[name_start : after.end() if after else start].lstrip(b"-$"))
-    if key is None:
-        return None
-    how = "flag" if flag else match.lastgroup or ""
-    name = data[name_start : after.end() if after else start].lstrip(b"-$").lower()
-    if how in ("prose", "sql") and not name.endswith((b"password", b"passphrase", b"passwd")):
-        return None
-    if name == b"pass" and not _is_pass_a_name(match.group(), kind):
+    name = data[name_start : after.end() if after else start].lstrip(b"-$")
+    key = classify(name)
+    if key is None or not _fits(match, how, name.lower(), kind):
         return None
     if how == "comma" and not _is_argument(data, name_start):
         return None
-    if how == "call" and b"." in match.group():
-        return None
-    return _value(data, match.end(), key, kind, how, name_start)
+    return _value(_Place(data, kind, key, how, name_start, match.end()))
+
+
+def _operator(data: bytes, start: int) -> tuple[re.Match[bytes] | None, str]:
+    match = _OPERATOR.match(data, start)
+    if match is not None:
+        return match, match.lastgroup or ""
+    match = _FLAG.match(data, start)
+    if match is None or not _FLAG_BEFORE.search(data, max(0, start - 40), start):
+        return None, ""
+    return match, "flag"
+
+
+def _fits(match: re.Match[bytes], how: str, name: bytes, kind: FileKind) -> bool:
+    """Whether the operator makes sense for a name: prose and SQL speak of passwords only."""
+    if how in ("prose", "sql") and not name.endswith((b"password", b"passphrase", b"passwd")):
+        return False
+    if name == b"pass" and not _is_pass_a_name(match.group(), kind):
+        return False
+    return how != "call" or b"." not in match.group()
 
 
 def _is_pass_a_name(operator: bytes, kind: FileKind) -> bool:
@@ -88,33 +118,33 @@ def _is_argument(data: bytes, name_start: int) -> bool:
     return before.endswith(b"(") or data[name_start : name_start + 2] == b"--"
 
 
-def _value(  # noqa: PLR0913, PLR0917 - one call, all facts about one place
-    data: bytes, at: int, key: KeyClass, kind: FileKind, how: str, name_start: int
-) -> Candidate | None:
-    if how == "tag":
-        inside = _IN_TAG.match(data, at) if data[name_start - 1 : name_start] in (b"<", b":") else None
-        return _judged(data, inside.span(1), key, kind, quoted=True) if inside is not None else None
+def _value(place: _Place) -> Candidate | None:
+    data, at = place.data, place.at
+    if place.how == "tag":
+        opened = data[place.name_start - 1 : place.name_start] in (b"<", b":")
+        inside = _IN_TAG.match(data, at) if opened else None
+        return _judged(place, inside.span(1), quoted=True) if inside is not None else None
     while data[at : at + 1] in (b" ", b"\t"):
         at += 1
     for pattern in (_QUOTED, _ESCAPED):
         quoted = pattern.match(data, at)
         if quoted is not None:
-            return _judged(data, quoted.span(2), key, kind, quoted=True)
-    if kind is FileKind.CODE or (how in ("comma", "call", "sql")):
+            return _judged(place, quoted.span(2), quoted=True)
+    if place.kind is FileKind.CODE or place.how in ("comma", "call", "sql"):
         return None
     if data[at : at + 1] in (b'"', b"'"):
         at += 1
-    span = _unquoted(data, at, kind, how)
-    if how == "prose" and not any(48 <= byte <= 57 for byte in data[span[0] : span[1]]):
+    span = _unquoted(place, at)
+    if place.how == "prose" and not any(48 <= byte <= 57 for byte in data[span[0] : span[1]]):
         return None
-    return _judged(data, span, key, kind, quoted=False)
+    return _judged(place, span, quoted=False)
 
 
-def _unquoted(data: bytes, at: int, kind: FileKind, how: str) -> tuple[int, int]:
+def _unquoted(place: _Place, at: int) -> tuple[int, int]:
     """The span of an unquoted value at ``at``; empty when there is none."""
-    whole_line = kind in (FileKind.SETTINGS, FileKind.YAML) and how in ("sign", "vl")
-    pattern = _TO_LINE_END if whole_line else _SHELL_WORD if kind is FileKind.SHELL else _TO_SPACE
-    found = pattern.match(data, at)
+    whole_line = _takes_line(place)
+    pattern = _TO_LINE_END if whole_line else _SHELL_WORD if place.kind is FileKind.SHELL else _TO_SPACE
+    found = pattern.match(place.data, at)
     if found is None:
         return at, at
     value = found.group()
@@ -127,13 +157,18 @@ def _unquoted(data: bytes, at: int, kind: FileKind, how: str) -> tuple[int, int]
     return at, at + len(value.rstrip(b".,;:)]}\\"))
 
 
-def _judged(
-    data: bytes, span: tuple[int, int], key: KeyClass, kind: FileKind, *, quoted: bool
-) -> Candidate | None:
-    value = data[span[0] : span[1]]
-    if not is_secret_value(value, key, kind, quoted=quoted):
+def _takes_line(place: _Place) -> bool:
+    """Whether an unquoted value goes on to the end of the line: in settings, unless inside braces."""
+    if place.kind not in (FileKind.SETTINGS, FileKind.YAML) or place.how not in ("sign", "vl"):
+        return False
+    line = place.data.rfind(b"\n", 0, place.name_start) + 1
+    return place.data.rfind(b"{", line, place.name_start) <= place.data.rfind(b"}", line, place.name_start)
+
+
+def _judged(place: _Place, span: tuple[int, int], *, quoted: bool) -> Candidate | None:
+    if not is_secret_value(place.data[span[0] : span[1]], place.key, place.kind, quoted=quoted):
         return None
-    return Candidate(f"assign.{key.value}", SecretClass.PASSWORD_LIKE, span[0], span[1], rank=7)
+    return Candidate(f"assign.{place.key.value}", SecretClass.PASSWORD_LIKE, span[0], span[1], rank=7)
 
 
 _ANY = "(?:" + "|".join(re.escape(word.decode()) for word in KEYWORDS) + ")"

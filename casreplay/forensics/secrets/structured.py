@@ -11,6 +11,7 @@ import binascii
 import json
 import re
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass
 
 from casreplay.forensics.secrets.model import Candidate, FileKind, Probe, SecretClass
 from casreplay.forensics.secrets.values import is_key_like, is_placeholder
@@ -132,50 +133,59 @@ def pgpass(data: bytes) -> Iterator[Candidate]:
             yield _candidate("file.pgpass", match, SecretClass.PASSWORD_LIKE, 3)
 
 
-def _probe(  # noqa: PLR0913, PLR0917 - a table row
-    rule: str,
-    keywords: str,
-    gate: str,
-    pattern: re.Pattern[bytes],
-    check: Check,
-    klass: SecretClass,
-    rank: int,
-) -> Probe:
-    words = tuple(word.encode() for word in keywords.split("|"))
+@dataclass(frozen=True, slots=True)
+class _Row:
+    """One kind of credential: where it may stand, what it looks like, what proves it.
 
+    ``keywords`` are separated by ``|``.
+    """
+
+    rule: str
+    keywords: str
+    gate: str
+    pattern: re.Pattern[bytes]
+    check: Check
+    secret_class: SecretClass
+    rank: int
+
+
+def _probe(row: _Row) -> Probe:
     def find(data: bytes, at: int, _kind: FileKind) -> Candidate | None:
-        match = pattern.match(data, at)
-        return _candidate(rule, match, klass, rank) if match and check(match, data) else None
+        match = row.pattern.match(data, at)
+        if match is None or not row.check(match, data):
+            return None
+        return _candidate(row.rule, match, row.secret_class, row.rank)
 
-    return Probe(rule, words, gate, 0, find)
+    return Probe(row.rule, tuple(word.encode() for word in row.keywords.split("|")), row.gate, 0, find)
 
 
 _T, _P = SecretClass.TOKEN, SecretClass.PASSWORD_LIKE
-PROBES = (
-    _probe(
+_ROWS = (
+    _Row(
         "url.userinfo", r"://|:\/\/", r"""(?:://|:\\/\\/)[^\s/:@"'`<>\\]{0,128}:[^\s/"'`<>\\]{1,256}@""",
         _URL, _is_url_password, _P, 6,
     ),
-    _probe(
+    _Row(
         "http.header", "uthorization", r"""uthorization["'\\\]]{0,6}\s{0,4}[=:,]""",
         _HEADER, _is_header_value, _P, 8,
     ),
-    _probe("http.bearer", "earer ", r"earer [\w.~+/=\-]{16}", _BEARER, _is_header_value, _P, 8),
-    _probe("http.basic", "asic ", r"asic [A-Za-z0-9+/]{8}", _BASIC, _is_basic, _P, 6),
-    _probe(
+    _Row("http.bearer", "earer ", r"earer [\w.~+/=\-]{16}", _BEARER, _is_header_value, _P, 8),
+    _Row("http.basic", "asic ", r"asic [A-Za-z0-9+/]{8}", _BASIC, _is_basic, _P, 6),
+    _Row(
         "http.auth-field", "auth", r"""auth\\?"?[ \t]{0,4}[:=][ \t]{0,4}\\?"?[A-Za-z0-9+/]{8}""",
         _AUTH_FIELD, _is_basic, _P, 6,
     ),
-    _probe(
+    _Row(
         "shell.user-option", "-u |-u'|-u\"|--user ", r"""(?:-u[ "']|--user )""",
         _USER_OPTION, _is_user_option, _P, 6,
     ),
-    _probe("shell.sshpass", "sshpass -p", r"sshpass -p", _SSHPASS, _is_plain, _P, 6),
-    _probe("shell.mysql", "mysql", r"mysql[\w\-]{0,12} ", _MYSQL, _is_plain, _P, 6),
-    _probe("jwt", "eyJ", r"eyJ[\w\-]{8}", _JWT, _is_jwt, _T, 4),
-    _probe("jwe", "eyJ", r"eyJ[\w\-]{8}", _JWE, _is_jwt, _T, 4),
-    _probe("pem.private-key", "-----BEGIN ", r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY", _PEM, _is_pem, _T, 1),
-    _probe("file.netrc", "machine |default login", r"(?:machine |default login)", _NETRC, _is_plain, _P, 3),
-    _probe("hash.crypt", "$apr1$|$2a$|$2b$|$2x$|$2y$|$1$|$5$|$6$|$y$|$argon2|{SHA|{SSHA",
+    _Row("shell.sshpass", "sshpass -p", r"sshpass -p", _SSHPASS, _is_plain, _P, 6),
+    _Row("shell.mysql", "mysql", r"mysql[\w\-]{0,12} ", _MYSQL, _is_plain, _P, 6),
+    _Row("jwt", "eyJ", r"eyJ[\w\-]{8}", _JWT, _is_jwt, _T, 4),
+    _Row("jwe", "eyJ", r"eyJ[\w\-]{8}", _JWE, _is_jwt, _T, 4),
+    _Row("pem.private-key", "-----BEGIN ", r"-----BEGIN [A-Z0-9 ]{0,30}PRIVATE KEY", _PEM, _is_pem, _T, 1),
+    _Row("file.netrc", "machine |default login", r"(?:machine |default login)", _NETRC, _is_plain, _P, 3),
+    _Row("hash.crypt", "$apr1$|$2a$|$2b$|$2x$|$2y$|$1$|$5$|$6$|$y$|$argon2|{SHA|{SSHA",
            r"(?:\$apr1\$|\$2[abxy]\$|\$[156y]\$|\$argon2|\{S?SHA)[./\w$=}]{3}", _CRYPT, _is_any, _P, 3),
 )  # fmt: skip
+PROBES = tuple(_probe(row) for row in _ROWS)

@@ -21,7 +21,13 @@ from casreplay.forensics.secrets.blobs import BlobSecrets
 from casreplay.forensics.triggers.config import config_changes
 from casreplay.forensics.triggers.custom import custom_findings
 from casreplay.forensics.triggers.deletion import deletions
-from casreplay.forensics.triggers.log import changed_logs, log_findings, pattern_findings, read_log
+from casreplay.forensics.triggers.log import (
+    LogChange,
+    changed_logs,
+    log_findings,
+    pattern_findings,
+    read_log,
+)
 from casreplay.forensics.triggers.log_cache import LogCache, log_key
 from casreplay.forensics.triggers.pair import Examined, Pair, file_blob
 from casreplay.forensics.triggers.secret import secret_changes
@@ -31,6 +37,10 @@ from casreplay.model.findings import Finding, Severity
 from casreplay.model.monitor import SILENT, Monitor
 
 __all__ = ["CheckResult", "check"]
+
+
+LogReader = Callable[[Pair, Change, Examined], LogChange | None]
+"""``triggers.log.read_log``, or one that remembers what it read."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -65,6 +75,7 @@ def check(
     secrets: BlobSecrets,
     *,
     logs: LogCache | None = None,
+    read: LogReader | None = None,
     monitor: Monitor = SILENT,
 ) -> CheckResult:
     """Run every trigger that is not switched off; ``logs`` remembers what was found in logs.
@@ -72,103 +83,115 @@ def check(
     Cost: linear in the new bytes of changed files; what was scanned for secrets before is
     remembered. Memory: two versions of one file up to 64 MiB, larger logs in pieces.
     """
-    examined = Examined()
-    examined.count("changes", len(pair.changes))
-    redactor = Redactor(secrets.scanner)
-    families = _families(pair, config, secrets, redactor, examined, logs or LogCache())
+    run = _Run(pair, config, secrets, logs or LogCache(), read or read_log)
+    families = run.families()
     monitor.stage("checking", len(families), "triggers")
     found: list[Finding] = []
-    for done, (name, run) in enumerate(families, 1):
+    for done, (name, family) in enumerate(families, 1):
         if name in config.disabled_triggers:
-            examined.notes.append(f"Triggers of the family {name} are switched off")
+            run.examined.notes.append(f"Triggers of the family {name} are switched off")
         else:
-            found.extend(run())
+            found.extend(family())
         monitor.advance(done)
     kept = _without_ignored(found, config.ignore_findings)
-    if config.triggers or config.constraints:
-        examined.notes.append(f"Patterns of the configuration were matched by {LinePatterns(()).engine}")
-    examined.notes.extend(secrets.scanner.custom.problems)
     ordered = tuple(sorted(kept, key=lambda finding: finding.sort_key))
-    failed = examined.failed or bool(secrets.scanner.custom.problems)
-    return CheckResult(ordered, len(found) - len(kept), examined.to_dict(), failed)
+    coverage, failed = run.coverage()
+    return CheckResult(ordered, len(found) - len(kept), coverage, failed)
 
 
-def _families(  # noqa: PLR0913, PLR0917 - everything the families work with
-    pair: Pair,
-    config: Config,
-    secrets: BlobSecrets,
-    redactor: Redactor,
-    examined: Examined,
-    cache: LogCache,
-) -> list[tuple[str, Callable[[], Iterable[Finding]]]]:
-    roles = Roles(config)
-    own = [trigger for trigger in config.triggers if trigger.enabled]
-    return [
-        ("deletion", lambda: deletions(pair, roles, examined)),
-        ("config", lambda: config_changes(pair, roles, redactor, examined)),
-        ("constraint", lambda: constraints(pair, config.constraints, examined)),
-        ("empty", lambda: emptied(pair, roles, examined)),
-        ("growth", lambda: growth(pair, roles, examined)),
-        ("secret", lambda: secret_changes(pair, secrets, config, examined)),
-        ("log+", lambda: _logs(pair, roles, config, redactor, examined, cache)),
-        ("own", lambda: _own(pair, own, redactor, examined)),
-    ]
+class _Run:
+    """One check: what every family works with."""
 
+    def __init__(
+        self, pair: Pair, config: Config, secrets: BlobSecrets, cache: LogCache, read: LogReader
+    ) -> None:
+        self.pair = pair
+        self.config = config
+        self.secrets = secrets
+        self.cache = cache
+        self.read = read
+        self.roles = Roles(config)
+        self.redactor = Redactor(secrets.scanner)
+        self.examined = Examined()
+        self.examined.count("changes", len(pair.changes))
 
-def _own(
-    pair: Pair, triggers: Sequence[TriggerConfig], redactor: Redactor, examined: Examined
-) -> Iterator[Finding]:
-    for trigger in triggers:
-        if trigger.kind != "log":
-            yield from custom_findings(pair, trigger, redactor, examined)
+    def families(self) -> list[tuple[str, Callable[[], Iterable[Finding]]]]:
+        """Every family under the name that switches it off; logs decide for themselves."""
+        pair, roles, examined = self.pair, self.roles, self.examined
+        return [
+            ("deletion", lambda: deletions(pair, roles, examined)),
+            ("config", lambda: config_changes(pair, roles, self.redactor, examined)),
+            ("constraint", lambda: constraints(pair, self.config.constraints, examined)),
+            ("empty", lambda: emptied(pair, roles, examined)),
+            ("growth", lambda: growth(pair, roles, examined)),
+            ("secret", lambda: secret_changes(pair, self.secrets, self.config, examined)),
+            ("logs", self._logs),
+            ("own", self._own),
+        ]
 
+    def coverage(self) -> tuple[dict[str, object], bool]:
+        """The coverage as JSON, and whether something went wrong."""
+        problems = self.secrets.scanner.custom.problems
+        if self.config.triggers or self.config.constraints:
+            engine = LinePatterns(()).engine
+            self.examined.notes.append(f"Patterns of the configuration were matched by {engine}")
+        self.examined.notes.extend(problems)
+        return self.examined.to_dict(), self.examined.failed or bool(problems)
 
-def _logs(  # noqa: PLR0913, PLR0917 - one family, everything it works with
-    pair: Pair, roles: Roles, config: Config, redactor: Redactor, examined: Examined, cache: LogCache
-) -> Iterator[Finding]:
-    """Built-in and the user's log triggers together: a log is read once."""
-    own = [
-        (trigger, PathMatcher(trigger.paths))
-        for trigger in config.triggers
-        if trigger.enabled and trigger.kind == "log"
-    ]
-    built_in = "log" not in config.disabled_triggers
-    if not built_in:
-        examined.notes.append("Triggers of the family log are switched off")
-    if not built_in and not own:
-        return
-    named = PathMatcher([pattern for trigger, _ in own for pattern in trigger.paths])
-    described = repr((built_in, [trigger for trigger, _ in own]))
-    for change in changed_logs(pair, roles, examined, also=named.matches):
+    def _own(self) -> Iterator[Finding]:
+        for trigger in self.config.triggers:
+            if trigger.enabled and trigger.kind != "log":
+                yield from custom_findings(self.pair, trigger, self.redactor, self.examined)
+
+    def _logs(self) -> Iterator[Finding]:
+        """Built-in and the user's log triggers together: a log is read once, or remembered."""
+        own = [
+            (trigger, PathMatcher(trigger.paths))
+            for trigger in self.config.triggers
+            if trigger.enabled and trigger.kind == "log"
+        ]
+        built_in = "log" not in self.config.disabled_triggers
+        if not built_in:
+            self.examined.notes.append("Triggers of the family log are switched off")
+        if not built_in and not own:
+            return
+        named = PathMatcher([pattern for trigger, _ in own for pattern in trigger.paths])
+        # The rules of secrets count too: they decide what the messages show.
+        rules = self.secrets.scanner.digest.hex()
+        described = repr((built_in, [trigger for trigger, _ in own], rules))
+        for change in changed_logs(self.pair, self.roles, self.examined, also=named.matches):
+            yield from self._log(change, own, described, built_in=built_in)
+
+    def _log(
+        self,
+        change: Change,
+        own: Sequence[tuple[TriggerConfig, PathMatcher]],
+        described: str,
+        *,
+        built_in: bool,
+    ) -> Sequence[Finding]:
         after = file_blob(change.after)
         assert after is not None
         key = log_key(file_blob(change.before), after, change.path, described)
-        found = cache.get(key, pair, change)
+        found = self.cache.get(key, self.pair, change)
         if found is None:
-            skipped = len(examined.skipped)
-            found = list(_one_log(pair, change, own, redactor, examined, built_in=built_in))
-            if len(examined.skipped) == skipped:
-                cache.put(key, found)
-        yield from found
+            skipped = len(self.examined.skipped)
+            found = list(self._read(change, own, built_in=built_in))
+            if len(self.examined.skipped) == skipped:
+                self.cache.put(key, found)
+        return found
 
-
-def _one_log(  # noqa: PLR0913 - one log under all triggers
-    pair: Pair,
-    change: Change,
-    own: Sequence[tuple[TriggerConfig, PathMatcher]],
-    redactor: Redactor,
-    examined: Examined,
-    *,
-    built_in: bool,
-) -> Iterator[Finding]:
-    log = read_log(pair, change, examined)
-    if log is None:
-        return
-    if built_in:
-        yield from log_findings(pair, log, redactor)
-    for trigger, matcher in own:
-        if not trigger.paths or matcher.matches(change.path):
-            yield from pattern_findings(pair, log, trigger, redactor, examined)
+    def _read(
+        self, change: Change, own: Sequence[tuple[TriggerConfig, PathMatcher]], *, built_in: bool
+    ) -> Iterator[Finding]:
+        log = self.read(self.pair, change, self.examined)
+        if log is None:
+            return
+        if built_in:
+            yield from log_findings(self.pair, log, self.redactor)
+        for trigger, matcher in own:
+            if not trigger.paths or matcher.matches(change.path):
+                yield from pattern_findings(self.pair, log, trigger, self.redactor, self.examined)
 
 
 def _without_ignored(found: Sequence[Finding], ignored: Sequence[IgnoredFinding]) -> list[Finding]:

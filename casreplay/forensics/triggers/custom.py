@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import dataclass
 
 from casreplay.forensics.constraints import text_lines
 from casreplay.forensics.emptiness import how_empty, is_marker
@@ -24,12 +25,20 @@ _SHOWN = 200
 _KINDS = {"deleted": FindingKind.DELETION}
 
 
+@dataclass(frozen=True, slots=True)
+class _Prepared:
+    """A trigger with its patterns compiled."""
+
+    trigger: TriggerConfig
+    patterns: LinePatterns
+
+
 def custom_findings(
     pair: Pair, trigger: TriggerConfig, redactor: Redactor, examined: Examined
 ) -> Iterator[Finding]:
     """Findings of one trigger of kind ``change``, ``content``, ``empty`` or ``growth``, named like it."""
     matcher = PathMatcher(trigger.paths)
-    patterns = LinePatterns(trigger.patterns, ignore_case=trigger.ignore_case)
+    own = _Prepared(trigger, LinePatterns(trigger.patterns, ignore_case=trigger.ignore_case))
     examined.count("custom_triggers")
     for change in pair.changes:
         old = change.old_path
@@ -38,7 +47,7 @@ def custom_findings(
         if trigger.kind == "change" and change.kind.value in trigger.changes:
             yield _changed(pair, trigger, change)
         elif trigger.kind == "content":
-            yield from _content(pair, trigger, change, patterns, redactor, examined)
+            yield from _content(pair, own, change, redactor, examined)
         elif trigger.kind == "empty" and (phrase := _emptiness(pair, change)):
             text = _said(trigger, f"{display(change.path)} is {phrase}")
             yield Finding(trigger.name, FindingKind.EMPTY, trigger.severity, text, (pair.at_after(change),))
@@ -66,14 +75,10 @@ def _emptiness(pair: Pair, change: Change) -> str:
     return how_empty(pair.objects.get(blob), change.path)
 
 
-def _content(  # noqa: PLR0913, PLR0917 - one file under one trigger
-    pair: Pair,
-    trigger: TriggerConfig,
-    change: Change,
-    patterns: LinePatterns,
-    redactor: Redactor,
-    examined: Examined,
+def _content(
+    pair: Pair, own: _Prepared, change: Change, redactor: Redactor, examined: Examined
 ) -> Iterator[Finding]:
+    trigger = own.trigger
     blob = file_blob(change.after)
     if blob is None or blob == file_blob(change.before):
         return
@@ -83,7 +88,7 @@ def _content(  # noqa: PLR0913, PLR0917 - one file under one trigger
     known = _earlier_lines(pair, change)
     fresh = [i for i, line in enumerate(lines) if line not in known]
     try:
-        hits = patterns.search([lines[i] for i in fresh])
+        hits = own.patterns.search([lines[i] for i in fresh])
     except PatternTimeoutError as error:
         examined.fail(change.path, "content", f"{trigger.name}: {error}")
         return

@@ -90,41 +90,37 @@ def check_snapshots(
 
     The coverage gains ``before`` and ``after``: what those states themselves did not capture.
     """
-    if after is not None:
-        return _checked(
-            repository, repository.objects, before, (after.root, after, after.coverage), engine, monitor
+    with _later(repository, after, monitor) as (objects, root, coverage):
+        changes = list(diff_trees(objects, before.root if before else None, root))
+        pair = Pair(
+            tuple(detect_renames(changes, objects.get).changes),
+            objects,
+            before.id.hex() if before else None,
+            after.id.hex() if after else None,
+            _ignored(repository),
         )
-    with repository.now(monitor) as (objects, root, coverage):
-        return _checked(repository, objects, before, (root, None, coverage), engine, monitor)
-
-
-def _checked(  # noqa: PLR0913, PLR0917 - the two callers above only
-    repository: Repository,
-    objects: ObjectReader,
-    before: Snapshot | None,
-    later: tuple[TreeId, Snapshot | None, Coverage],
-    engine: str | None,
-    monitor: Monitor,
-) -> CheckResult:
-    root, after, coverage = later
-    changes = list(diff_trees(objects, before.root if before else None, root))
-    pair = Pair(
-        tuple(detect_renames(changes, objects.get).changes),
-        objects,
-        before.id.hex() if before else None,
-        after.id.hex() if after else None,
-        _ignored(repository),
-    )
-    logs = LogCache(repository.store.read_cache, repository.store.write_cache)
-    with blob_secrets(repository, objects=objects, engine=engine) as secrets:
-        result = check(pair, repository.config, secrets, logs=logs, monitor=monitor)
-    logs.save()
+        logs = LogCache(repository.store.read_cache, repository.store.write_cache)
+        with blob_secrets(repository, objects=objects, engine=engine) as secrets:
+            result = check(pair, repository.config, secrets, logs=logs, monitor=monitor)
+        logs.save()
     covered = {
         **result.coverage,
         "before": _counts(before.coverage) if before else None,
         "after": _counts(coverage),
     }
     return CheckResult(result.findings, result.ignored, covered, result.failed)
+
+
+@contextmanager
+def _later(
+    repository: Repository, after: Snapshot | None, monitor: Monitor
+) -> Iterator[tuple[ObjectReader, TreeId, Coverage]]:
+    """Reader, root and coverage of the later state."""
+    if after is not None:
+        yield repository.objects, after.root, after.coverage
+        return
+    with repository.now(monitor) as now:
+        yield now
 
 
 def _ignored(repository: Repository) -> Callable[[bytes], bool]:

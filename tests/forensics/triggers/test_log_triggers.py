@@ -144,7 +144,7 @@ def test_several_readers_of_a_pair_read_its_logs_once() -> None:
 
 
 def test_levels_on_every_line_do_not_cut_a_record() -> None:
-    text = "[ERROR] A.java:[3,4] cannot find symbol\n[ERROR]   symbol: class B\n[ERROR] \n[ERROR] other trouble\n"
+    text = "[ERROR] A.java:[3,4] no symbol\n[ERROR]   symbol: class B\n[ERROR] \n[ERROR] other trouble\n"
     assert found(OLD, OLD + text) == [("log.error", "high", 3, 5), ("log.error", "high", 6, 6)]
 
 
