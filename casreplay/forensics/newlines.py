@@ -12,7 +12,7 @@ Memory: one hash a distinct line of the earlier log, a bit table of 64 MiB beyon
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
 from casreplay.forensics.logs.lines import clean, encoding_of, is_progress, read_lines
@@ -27,7 +27,11 @@ Source = bytes | Iterable[bytes]
 BATCH_BYTES = 1 << 22
 MAX_EXACT = 2_000_000
 MAX_KEPT = 200_000
-"""New lines kept of one log; beyond it only lines that look like trouble are."""
+"""New lines kept of one log; beyond it only lines that look like trouble are, up to twice as many."""
+THIN_AFTER = 20_000
+"""New lines of one log from which on repeats are left out."""
+REPEATS = 3
+"""How often a message (ids and digits aside) is kept after that."""
 CONTEXT_BEFORE = 40
 CONTEXT_AFTER = 200
 
@@ -62,7 +66,8 @@ class NewLines:
         lines: new lines and the known lines of their blocks.
         total: lines the later log has.
         appended: whether the later log starts with the whole earlier one.
-        truncated: whether lines that did not look like trouble were left out for their number.
+        truncated: whether repeated lines, or lines that did not look like trouble, were left out for their
+            number.
         binary: whether the later log is binary and was not read.
     """
 
@@ -140,51 +145,81 @@ def new_lines(before: Source | None, after: Source) -> NewLines:
     """
     if isinstance(before, bytes) and isinstance(after, bytes) and before and after.startswith(before):
         return _appended(before, after)
-    sieve = _Sieve(before)
-    rows: list[Row] = []
-    total, truncated = 0, False
     pieces = _peek(after)
     if pieces is None:
         return NewLines((), 0, binary=True)
+    sieve = _Sieve(before)
+    kept = _Kept()
     for batch in _batches(pieces):
-        total = batch.first + len(batch.raws) - 1
-        found = list(_rows(batch, sieve.fresh(batch)))
-        if len(rows) + len(found) > MAX_KEPT:
-            truncated = True
-            found = [row for row in found if is_suspicious(row.text)][:MAX_KEPT]
-        rows.extend(found)
-    return _finish(rows, total, truncated=truncated)
+        fresh = kept.thin(batch, sieve.fresh(batch))
+        kept.add(batch, _rows(batch, fresh))
+    return _finish(kept)
 
 
 def _appended(before: bytes, after: bytes) -> NewLines:
     cut = max(before.rfind(b"\n"), before.rfind(b"\r")) + 1
     known = before[:cut]
-    first = len(known.splitlines()) if known else 0
-    tail = after[cut:]
     sieve = _Sieve(known)
-    rows: list[Row] = []
-    total, truncated = first, False
-    for batch in _batches(_peek(tail) or ()):
-        total = first + batch.first + len(batch.raws) - 1
+    kept = _Kept(first=len(known.splitlines()), offset=cut)
+    for batch in _batches(_peek(after[cut:]) or ()):
         novel = set(sieve.fresh(batch))
-        found = [_row(batch, i, novel=i in novel) for i in range(len(batch.raws))]
-        if len(rows) + len(found) > MAX_KEPT:
-            truncated = True
-            found = [row for row in found if is_suspicious(row.text)][:MAX_KEPT]
-        rows.extend(row.moved(first, cut) for row in found)
-    done = _finish(rows, total, truncated=truncated)
-    return NewLines(done.lines, total, appended=True, truncated=truncated)
+        chosen = kept.thin(batch, list(range(len(batch.raws))))
+        kept.add(batch, (_row(batch, i, novel=i in novel) for i in chosen))
+    return replace(_finish(kept), appended=True)
 
 
-def _finish(rows: list[Row], total: int, *, truncated: bool) -> NewLines:
-    causes = cause_rows(rows)
+class _Kept:
+    """The rows of a log that are kept, within bounds: repeats and harmless lines go first."""
+
+    def __init__(self, *, first: int = 0, offset: int = 0) -> None:
+        self.rows: list[Row] = []
+        self.total = first
+        self.truncated = False
+        self._first = first
+        self._offset = offset
+        self._rough: dict[bytes, int] = {}
+        self._plain: dict[bytes, int] = {}
+
+    def thin(self, batch: _Batch, fresh: list[int]) -> list[int]:
+        """``fresh`` without lines that were there ``REPEATS`` times, once there are many of them."""
+        if len(self.rows) + len(fresh) <= THIN_AFTER:
+            return fresh
+        chosen = self._once(fresh, [batch.keys[i] for i in fresh], self._rough)
+        chosen = self._once(chosen, _keyed([batch.raws[i] for i in chosen]), self._plain)
+        self.truncated = self.truncated or len(chosen) < len(fresh)
+        if len(self.rows) + len(chosen) > MAX_KEPT:
+            self.truncated = True
+            chosen = [i for i in chosen if is_suspicious(batch.raws[i][:2000].decode("latin-1"))]
+        return chosen
+
+    @staticmethod
+    def _once(lines: list[int], keys: list[bytes], counts: dict[bytes, int]) -> list[int]:
+        """The lines whose key was met fewer than ``REPEATS`` times so far."""
+        chosen = []
+        for i, key in zip(lines, keys, strict=True):
+            seen = counts.get(key, 0)
+            if seen < REPEATS:
+                chosen.append(i)
+                if seen or len(counts) < MAX_EXACT // 4:
+                    counts[key] = seen + 1
+        return chosen
+
+    def add(self, batch: _Batch, rows: Iterable[Row]) -> None:
+        self.total = self._first + batch.first + len(batch.raws) - 1
+        if len(self.rows) < 2 * MAX_KEPT:
+            moved = self._first or self._offset
+            self.rows.extend(row.moved(self._first, self._offset) if moved else row for row in rows)
+
+
+def _finish(kept: _Kept) -> NewLines:
+    causes = cause_rows(kept.rows)
     return NewLines(
         tuple(
             NewLine(row.number, row.offset, row.end_offset, row.text, row.novel, row.number in causes)
-            for row in rows
+            for row in kept.rows
         ),
-        total,
-        truncated=truncated,
+        kept.total,
+        truncated=kept.truncated,
     )
 
 

@@ -77,9 +77,22 @@ def test_a_binary_log_is_said_to_be_one():
 
 def test_beyond_the_limit_only_trouble_is_kept(monkeypatch):
     monkeypatch.setattr(newlines, "MAX_KEPT", 10)
+    monkeypatch.setattr(newlines, "THIN_AFTER", 10)
     got = new_lines(None, b"".join(b"line %c\n" % (97 + i % 26) for i in range(30)) + b"ERROR: x\n")
     assert got.truncated
     assert [line.text for line in got.lines] == ["ERROR: x"]
+
+
+def test_among_very_many_new_lines_repeats_are_left_out(monkeypatch):
+    monkeypatch.setattr(newlines, "THIN_AFTER", 20)
+    log = b"".join(b"10:00:%02d job %d done id=%016x\n" % (i % 60, i, i * 7919**4) for i in range(50))
+    got = new_lines(None, log + b"ERROR: x\n")
+    assert got.truncated
+    assert numbers(got.lines) == [1, 2, 3, 51]
+    assert got.total == 51
+    tail = new_lines(b"start\n", b"start\n" + log + b"ERROR: x\n")
+    assert tail.appended
+    assert numbers(tail.lines) == [2, 3, 4, 52]
 
 
 def test_a_table_of_bits_takes_over_from_the_exact_set(monkeypatch):
