@@ -179,6 +179,21 @@ def test_annotations_that_were_acknowledged_stay(template, tmp_path):
         done.clear()
 
 
+def test_an_annotation_outlives_a_power_cut_once_it_returned(tmp_path):
+    files = FaultyFiles(record=True)
+    root = str(tmp_path / "store")
+    store = lived_in(root, files)
+    head = store.log.head()
+    for number, label in enumerate(("first", "second")):
+        Annotations(store, clock=lambda: NOW).set_label(head.id, label)
+        disk = str(tmp_path / f"disk-{number}")
+        disk_after(files.events, len(files.events), seed=number, old_root=root, new_root=disk)
+        again = DiskStore.open(disk, wait_s=0)
+        assert Annotations(again, clock=lambda: NOW).label_of(head) == label
+        again.close()
+    store.close()
+
+
 def test_the_journal_never_makes_a_commit_fail_and_never_lies(template, tmp_path):
     class AppendError(Exception):
         """A failure that reached the committer."""

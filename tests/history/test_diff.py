@@ -69,7 +69,9 @@ def test_mode_of_a_folder_is_a_change_of_the_folder_alone():
     folder = make_entry(b"d", {b"f": b"1"}, objects)
     a, _ = put_tree(objects, tree_of([folder]))
     b, _ = put_tree(objects, tree_of([dataclasses.replace(folder, mode=0o700)]))
+    objects.read.clear()
     [change] = diff_trees(objects, a, b)
+    assert objects.read == [a, b]
     assert (change.kind, change.path, change.after.mode) == (ChangeKind.MODE, b"d", 0o700)
 
 

@@ -54,8 +54,10 @@ def test_what_is_all_needed_is_left_alone(store):
     commit(store, {b"a": noise(5000, 1)})
     commit(store, {b"a": noise(5000, 2)})
     before = contents(store)
+    store.write_cache("stat", [b"still true"])
     result = collected(store, GcRules())
     assert result.plan.is_empty
+    assert store.read_cache("stat") == b"still true"
     assert result.plan.live_bytes > 10_000
     assert (result.removed_bytes, contents(store)) == (0, before)
 

@@ -1,12 +1,14 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
-from support.disk_trees import commit_folder
+from support.disk_trees import commit_folder, record
 from support.snapshots import noise
-from support.tree_builder import Symlink
+from support.tree_builder import DictObjects, Symlink, put_tree, tree_of
+from support.tree_builder import entry as make_entry
 
 from casreplay.codec import hashing
 from casreplay.errors import CorruptError
@@ -199,6 +201,20 @@ def test_the_work_may_be_divided_between_processes(store, monkeypatch):
     monkeypatch.setattr(check_data.workers, "count", lambda: 3)
     assert fsck(store, data=True) == alone
     assert not alone.is_clean
+
+
+@pytest.mark.parametrize("size", [1000, 300_000])
+def test_content_under_a_wrong_id_is_found_with_data(store, size):
+    posing = hashing.blob_id(b"what it is said to be")
+    objects = DictObjects()
+    entry = make_entry(b"f", noise(size, 11), objects)
+    objects.kept = {}
+    root, tree = put_tree(objects, tree_of([replace(entry, id=posing)]))
+    objects.put(noise(size, 11), at=posing)
+    snapshot = record(store, objects, root, tree)
+    report = fsck(store, data=True)
+    assert [problem.object for problem in report.problems] == [posing.hex()]
+    assert report.damaged == (snapshot.id.hex(),)
 
 
 def test_annotations_that_cannot_be_read_are_said(store):
