@@ -184,13 +184,14 @@ def test_an_annotation_outlives_a_power_cut_once_it_returned(tmp_path):
     root = str(tmp_path / "store")
     store = lived_in(root, files)
     head = store.log.head()
-    for number, label in enumerate(("first", "second")):
+    for label in ("first", "second"):
         Annotations(store, clock=lambda: NOW).set_label(head.id, label)
-        disk = str(tmp_path / f"disk-{number}")
-        disk_after(files.events, len(files.events), seed=number, old_root=root, new_root=disk)
-        again = DiskStore.open(disk, wait_s=0)
-        assert Annotations(again, clock=lambda: NOW).label_of(head) == label
-        again.close()
+        for seed in range(8):
+            disk = str(tmp_path / f"disk-{label}-{seed}")
+            disk_after(files.events, len(files.events), seed=seed, old_root=root, new_root=disk)
+            again = DiskStore.open(disk, wait_s=0)
+            assert Annotations(again, clock=lambda: NOW).label_of(head) == label
+            again.close()
     store.close()
 
 
