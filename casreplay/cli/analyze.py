@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -18,8 +19,12 @@ if TYPE_CHECKING:
 
 __all__ = ["analyze", "decisions", "incident_database", "loss", "pair_of", "timeline"]
 
-MAX_LOG_BYTES = 1 << 30
+MAX_LOG_BYTES = 128 << 20
+"""Of a larger log given with --log the end is read: there the failure is."""
 SHOWN = 12
+PIECE = 1 << 20
+WEIGHTY = 0.2
+"""Evidence that adds less is counted, not shown."""
 
 
 def pair_of(session: Session, first: str, second: str | None) -> tuple[Snapshot, Snapshot | None]:
@@ -90,17 +95,19 @@ def analyze(session: Session, /, *, good: str, bad: str | None, **options: Any) 
 
 def _extra_log(session: Session, name: str) -> Any:
     from casreplay.forensics.analysis import ExtraLog  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.log_windows import tail_of  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.logs import is_binary  # noqa: PLC0415 - start-up speed
 
     try:
         with open(session.path(name), "rb") as file:
-            data = file.read(MAX_LOG_BYTES + 1)
+            tail = tail_of(iter(partial(file.read, PIECE), b""), MAX_LOG_BYTES)
     except OSError as error:
         raise StoreIOError(f"Cannot read the log {name}: {error.strerror}", path=name) from error
-    if len(data) > MAX_LOG_BYTES:
+    if is_binary(tail.data):
         raise UsageError(
-            f"The log {name} is larger than 1 GiB", hint="Cut it to the run that failed", path=name
+            f"The log {name} is binary", hint="Give the text that the program printed", path=name
         )
-    return ExtraLog(name, data)
+    return ExtraLog(name, tail.data, tail.lines_before)
 
 
 def _print(session: Session, document: dict[str, Any], recorded: Recorded | None) -> None:
@@ -113,7 +120,11 @@ def _print(session: Session, document: dict[str, Any], recorded: Recorded | None
     out.line(f"Root cause: {out.style(cause, 'bold')}{sub}, confidence {document['confidence']:.2f}")
     if other is not None:
         out.line(f"  next candidate: {other['category'].replace('_', ' ')} (score {other['score']:.2f})")
-    _section(session, "Evidence", [_evidence_line(one) for one in document["evidence"]])
+    weighty = [one for one in document["evidence"] if abs(one["weight"]) >= WEIGHTY] or document["evidence"]
+    _section(session, "Evidence", [_evidence_line(one) for one in weighty])
+    weaker = len(document["evidence"]) - len(weighty)
+    if weaker:
+        out.line(f"  and {count(weaker, 'weak piece')} more (--json shows all)")
     _section(session, "Findings", [_finding_line(one) for one in document["triggers"]])
     _section(session, "Lost", [_loss_line(one) for one in document["loss"]["entries"]])
     _section(session, "What to do", [safe_line(one["text"]) for one in document["remediation"]])

@@ -11,17 +11,21 @@ the configuration, the extra logs, the rules. Asking again costs a read.
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, replace
 from typing import Any
 
 from casreplay.codec.hashing import blob_id
 from casreplay.forensics.analysis_history import History, histories
 from casreplay.forensics.analysis_parts import (
+    SafeLog,
     change_row,
     changed_decisions,
     config_key_changes,
     redacted_cause,
+    safe_lines,
+    safe_logs,
     timeline_of,
 )
 from casreplay.forensics.analysis_scene import Scene, open_scene
@@ -31,12 +35,15 @@ from casreplay.forensics.newlines import new_lines
 from casreplay.forensics.redaction import Redactor
 from casreplay.forensics.roles import Roles
 from casreplay.forensics.rootcause_case import Case, CaseLog
+from casreplay.forensics.secrets.blobs import BlobSecrets
+from casreplay.forensics.secrets.rules import default_rules
 from casreplay.forensics.signals import load_rules
 from casreplay.forensics.triggers.check import check
 from casreplay.forensics.triggers.history import blob_secrets
-from casreplay.forensics.triggers.log import log_changes
-from casreplay.forensics.triggers.pair import Examined
+from casreplay.forensics.triggers.log import LogChange, changed_logs, read_log
+from casreplay.forensics.triggers.pair import Examined, Pair, file_blob
 from casreplay.history.repository import Repository
+from casreplay.model.changes import Change
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, Snapshot
@@ -44,17 +51,25 @@ from casreplay.model.paths import display
 
 __all__ = ["AnalyzeOptions", "ExtraLog", "analyze", "with_incident"]
 
-VERSION = 1
+VERSION = 2
+"""Raised whenever the document changes for the same input."""
 MAX_TIMELINE = 2000
 MAX_CHANGES = 5000
 
 
 @dataclass(frozen=True, slots=True)
 class ExtraLog:
-    """A log from outside the workspace, for instance of the failing command."""
+    """A log from outside the workspace, for instance of the failing command.
+
+    Attributes:
+        name: shown as its path.
+        data: its content, or the end of it.
+        lines_before: lines that stand before ``data``.
+    """
 
     name: str
     data: bytes
+    lines_before: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -87,7 +102,8 @@ def analyze(
     Returns:
         JSON values: ``incident`` (always ``None`` here), ``root_cause``, ``confidence``,
         ``candidates``, ``sub_cause``, ``evidence``, ``remediation``, ``loss``, ``changes``,
-        ``triggers``, ``coverage``, ``good``, ``bad``, ``timeline``, ``decisions``.
+        ``triggers``, ``coverage``, ``good``, ``bad``, ``exit_code``, ``timeline``,
+        ``decisions``, ``lost_decisions``.
 
     Cost: linear in the changed bytes; the second time one read from the cache.
     """
@@ -100,7 +116,7 @@ def analyze(
             document = _Analysis(scene, wanted, monitor).document()
             text = json.dumps({"key": key, "document": document}, separators=(",", ":")).encode()
             repository.store.write_cache(f"analysis-{key[:32]}", [text])
-        return document
+        return {**document, "good": _snapshot_row(good), "bad": _snapshot_row(bad)}
 
 
 def _remembered(kept: bytes | None, key: str) -> dict[str, Any] | None:
@@ -118,17 +134,33 @@ def _key(scene: Scene, options: AnalyzeOptions) -> str:
     """Everything the document depends on, as one digest."""
     config = scene.repository.config
     rules = load_rules(config.root_cause_categories)
+    head = scene.repository.head() if scene.after is None else None
     parts = [
         str(VERSION),
+        head.id.hex() if head else "",
+        default_rules().digest.hex(),
         scene.before.id.hex() if scene.before else "",
         scene.after.id.hex() if scene.after else scene.root.hex(),
         repr(config),
         rules.digest,
         str(options.exit_code),
         str(options.use_changes),
-        *(f"{log.name} {blob_id(log.data).hex()}" for log in options.logs),
+        *(f"{log.name} {log.lines_before} {blob_id(log.data).hex()}" for log in options.logs),
     ]
     return blob_id("\0".join(parts).encode("utf-8", "surrogateescape")).hex()
+
+
+class _LogReader:
+    """Reads what is new in a log once, for triggers and analysis."""
+
+    def __init__(self) -> None:
+        self._known: dict[bytes, LogChange | None] = {}
+
+    def __call__(self, pair: Pair, change: Change, examined: Examined) -> LogChange | None:
+        """See ``triggers.log.read_log``."""
+        if change.path not in self._known:
+            self._known[change.path] = read_log(pair, change, examined)
+        return self._known[change.path]
 
 
 class _Analysis:
@@ -148,19 +180,27 @@ class _Analysis:
         history = histories(scene.repository, scene.before, scene.after)
         with blob_secrets(scene.repository, objects=scene.objects, engine=self.options.engine) as secrets:
             redactor = Redactor(secrets.scanner)
-            result = check(pair, self.config, secrets, monitor=self.monitor)
+            reader = _LogReader()
+            result = check(pair, self.config, secrets, read=reader, monitor=self.monitor)
             self.monitor.stage("reading logs")
-            logs = list(log_changes(pair, self.roles, self.examined))
-            decisions, problems = changed_decisions(scene, self.roles, logs, redactor, history)
-            self.monitor.stage("weighing evidence")
-            cause = redacted_cause(
-                classify(self._case(logs), load_rules(self.config.root_cause_categories)), redactor
+            changed = (
+                reader(pair, one, self.examined) for one in changed_logs(pair, self.roles, self.examined)
             )
+            logs = safe_logs((log for log in changed if log is not None), secrets)
+            decisions = changed_decisions(scene, self.roles, logs, secrets, history)
+            self.monitor.stage("weighing evidence")
+            case = self._case(logs, secrets)
+            cause = redacted_cause(classify(case, load_rules(self.config.root_cause_categories)), redactor)
             losses = self._losses(history)
-            timeline = timeline_of(scene, history, logs, (result.findings, decisions), redactor)
+            timeline = timeline_of(scene, history, logs, (result.findings, decisions.found), redactor)
         coverage = {
             **result.coverage,
-            "notes": [*_notes(result.coverage), *problems, *_truncated(len(timeline), len(pair.changes))],
+            "notes": [
+                *_notes(result.coverage),
+                *decisions.problems,
+                *self._partly(),
+                *_truncated(len(timeline), len(pair.changes)),
+            ],
             "before": _counts(scene.before.coverage) if scene.before else None,
             "after": _counts(scene.coverage),
         }
@@ -175,22 +215,27 @@ class _Analysis:
             "bad": _snapshot_row(scene.after),
             "exit_code": self.options.exit_code,
             "timeline": [event.to_dict() for event in timeline[:MAX_TIMELINE]],
-            "decisions": [one.to_dict() for one in decisions],
+            "decisions": [one.to_dict() for one in decisions.found],
+            "lost_decisions": [{**one.to_dict(), "became": became} for one, became in decisions.lost],
         }
 
-    def _case(self, logs: Sequence[Any]) -> Case:
+    def _partly(self) -> list[str]:
+        return [
+            f"Of {display(os.fsencode(log.name))} only the end was read, from line {log.lines_before + 1:,}"
+            for log in self.options.logs
+            if log.lines_before
+        ]
+
+    def _case(self, logs: Sequence[SafeLog], secrets: BlobSecrets) -> Case:
         scene = self.scene
         after = scene.after.id.hex() if scene.after else None
-        found = [
-            CaseLog(
-                log.change.path, log.new.lines, after, log.change.after.blob_id if log.change.after else None
-            )
-            for log in logs
-        ]
-        found += [
-            CaseLog(log.name.encode("utf-8", "surrogateescape"), new_lines(None, log.data).lines)
-            for log in self.options.logs
-        ]
+        found = [CaseLog(log.change.path, log.new, after, file_blob(log.change.after)) for log in logs]
+        for log in self.options.logs:
+            path = os.fsencode(log.name)
+            lines = safe_lines(new_lines(None, log.data).lines, secrets.scanner.scan((log.data,), path))
+            if log.lines_before:
+                lines = [replace(line, number=line.number + log.lines_before) for line in lines]
+            found.append(CaseLog(path, lines))
         use = self.options.use_changes
         return Case(
             logs=found,

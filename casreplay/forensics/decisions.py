@@ -7,10 +7,14 @@ earlier decisions were edited or deleted. What a decision looks like is ``trace.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Sequence
+import re
+import sys
+from collections.abc import Callable, Container, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from casreplay.forensics.logs import read_records
+from casreplay.forensics.log_windows import around
+from casreplay.forensics.logs.lines import Line
+from casreplay.forensics.logs.records import records_of
 from casreplay.forensics.matching import LinePatterns, PatternTimeoutError
 from casreplay.forensics.redaction import Redactor
 from casreplay.model.events import Decision, TimeQuality
@@ -18,12 +22,19 @@ from casreplay.model.findings import Evidence
 from casreplay.model.ids import BlobId
 from casreplay.model.paths import display
 from casreplay.trace.source import Marked, TextRecord
-from casreplay.trace.text import TextSource
+from casreplay.trace.text import TextSource, may_decide
 
-__all__ = ["DecisionFile", "decisions_in", "link_changes", "lost_decisions", "mermaid", "mermaid_links"]
+__all__ = [
+    "DecisionFile",
+    "date_by_history",
+    "decisions_in",
+    "link_changes",
+    "lost_decisions",
+    "merged",
+    "mermaid",
+    "mermaid_links",
+]
 
-MAX_FILE_BYTES = 32 << 20
-"""Of a larger file the last so many bytes are read."""
 MAX_LINKED = 5
 _QUALITIES = {
     "exact": TimeQuality.EXACT,
@@ -31,6 +42,8 @@ _QUALITIES = {
     "inferred": TimeQuality.INFERRED,
     "none": TimeQuality.NONE,
 }
+_DECISIONS = re.compile(rb"decision|(?:^|/)adrs?(?:/|[-_.])", re.IGNORECASE)
+"""Names of notes whose headings are decisions."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,19 +52,17 @@ class DecisionFile:
 
     Attributes:
         path: where it is.
-        data: its content.
-        blob: the id of that content.
+        lines: its lines, or those of it that count, ascending, without secrets.
+        blob: the id of its content.
         snapshot: hex id of the snapshot; ``None`` for the folder as it is now.
         is_note: whether it is a memory note, read by paragraphs, not a log.
-        first_line: only decisions from this line on; 1 for all.
     """
 
     path: bytes
-    data: bytes
+    lines: Iterable[Line]
     blob: BlobId | None
     snapshot: str | None
     is_note: bool = False
-    first_line: int = 1
 
 
 def decisions_in(
@@ -64,20 +75,55 @@ def decisions_in(
 
     Args:
         files: logs and notes.
-        markers: the user's patterns (linear time), beside the built-in ones.
+        markers: the user's patterns (linear time), beside the built-in ones; where one has a
+            group, the first group is what was decided, else the whole line.
         redactor: takes secrets out of every text.
         problems: sentences about patterns that could not be used are added here.
+
+    Cost: a few searches for each line; records are made around lines that may hit only.
     """
     found: list[Decision] = []
     for file in files:
-        records = list(_notes(file.data) if file.is_note else _log(file.data))
-        own = _own_hits(records, markers, problems)
-        marked = TextSource(own).decisions(records)
-        found.extend(_decision(file, one, redactor) for one in marked if one.record.line >= file.first_line)
-    found.sort(
-        key=lambda one: (one.time_ns is None, one.time_ns or 0, one.evidence.path, one.evidence.line or 0)
-    )
-    return found
+        finder = _Finder(LinePatterns(markers), problems)
+        if file.is_note:
+            lines = list(file.lines)
+            finder(lines)
+            records = _notes(lines)
+        else:
+            records = _log(around(file.lines, finder))
+        source = TextSource(finder.own, headings=file.is_note and _DECISIONS.search(file.path) is not None)
+        found.extend(_decision(file, one, redactor) for one in source.decisions(records))
+    return sorted(found, key=_order)
+
+
+def _order(one: Decision) -> tuple[bool, int, bytes, int]:
+    return (one.time_ns is None, one.time_ns or 0, one.evidence.path, one.evidence.line or 0)
+
+
+class _Finder:
+    """Which lines may state a decision; remembers what the user's markers found."""
+
+    def __init__(self, patterns: LinePatterns, problems: list[str] | None) -> None:
+        self.own: dict[int, tuple[str, str]] = {}
+        self._patterns = patterns
+        self._problems = problems
+
+    def __call__(self, lines: Sequence[Line]) -> set[int]:
+        texts = [line.text for line in lines]
+        found = may_decide(texts)
+        try:
+            hits = self._patterns.search(texts)
+        except PatternTimeoutError as error:
+            sentence = f"The decision markers of the configuration were not used: {error}"
+            if self._problems is not None and sentence not in self._problems:
+                self._problems.append(sentence)
+            return found
+        for hit in hits:
+            has_group = (hit.value_start, hit.value_end) != (hit.start, hit.end)
+            text = texts[hit.line][hit.value_start : hit.value_end].strip() if has_group else ""
+            self.own.setdefault(lines[hit.line].number, (f"own {hit.pattern + 1}", text))
+            found.add(hit.line)
+        return found
 
 
 def _decision(file: DecisionFile, marked: Marked, redactor: Redactor) -> Decision:
@@ -94,49 +140,46 @@ def _decision(file: DecisionFile, marked: Marked, redactor: Redactor) -> Decisio
     )
 
 
-def _log(data: bytes) -> Iterator[TextRecord]:
-    for record in read_records(data[-MAX_FILE_BYTES:]):
-        yield TextRecord(
-            record.line, record.end_line, record.text, record.time_ns, _QUALITIES[record.time_quality]
-        )
+def _log(lines: Iterable[Line]) -> Iterator[TextRecord]:
+    for record in records_of(lines):
+        quality = _QUALITIES[record.time_quality]
+        yield TextRecord(record.line, record.end_line, record.text, record.time_ns, quality)
 
 
-def _notes(data: bytes) -> Iterator[TextRecord]:
+def _notes(lines: Iterable[Line]) -> Iterator[TextRecord]:
     """Lines of a markdown note; an indented or continued line belongs to the one before."""
     start = 0
     held: list[str] = []
-    text = data[-MAX_FILE_BYTES:].decode("utf-8", "replace")
-    for number, line in enumerate(text.splitlines(), start=1):
-        continues = bool(held) and bool(line.strip()) and line[:1] in " \t"
+    for line in lines:
+        continues = bool(held) and bool(line.text.strip()) and line.text[:1] in " \t"
         if held and not continues:
             yield TextRecord(start, start + len(held) - 1, "\n".join(held))
             held = []
-        if line.strip():
+        if line.text.strip():
             if not held:
-                start = number
-            held.append(line)
+                start = line.number
+            held.append(line.text)
     if held:
         yield TextRecord(start, start + len(held) - 1, "\n".join(held))
 
 
-def _own_hits(
-    records: Sequence[TextRecord], markers: Sequence[str], problems: list[str] | None
-) -> list[tuple[str, frozenset[int]]]:
-    if not markers:
-        return []
-    numbered = [
-        (record.line + i, line) for record in records for i, line in enumerate(record.text.split("\n"))
-    ]
-    try:
-        hits = LinePatterns(markers).search([line for _, line in numbered])
-    except PatternTimeoutError as error:
-        if problems is not None:
-            problems.append(f"The decision markers of the configuration were not used: {error}")
-        return []
-    lines: list[set[int]] = [set() for _ in markers]
-    for hit in hits:
-        lines[hit.pattern].add(numbered[hit.line][0])
-    return [(f"own {i + 1}", frozenset(found)) for i, found in enumerate(lines)]
+def merged(decisions: Iterable[Decision]) -> list[Decision]:
+    """The same decision written down in several places as one: the dated one, with the reason of any.
+
+    Order: as ``decisions_in``.
+    """
+    by_text: dict[str, list[Decision]] = {}
+    for one in decisions:
+        by_text.setdefault(" ".join(one.text.casefold().split()).rstrip("."), []).append(one)
+    kept = []
+    for same in by_text.values():
+        logged = [one for one in same if one.quality in (TimeQuality.EXACT, TimeQuality.NAIVE)]
+        if len({one.evidence.path for one in same}) == 1 or len(logged) > 1:
+            kept += same  # decided again: each time counts
+            continue
+        first = logged[0] if logged else same[0]
+        kept.append(replace(first, why=next((one.why for one in [first, *same] if one.why), "")))
+    return sorted(kept, key=_order)
 
 
 def link_changes(decisions: Sequence[Decision], paths: Iterable[bytes]) -> list[Decision]:
@@ -159,21 +202,37 @@ def _with_named(decision: Decision, names: dict[str, str]) -> tuple[str, ...]:
     return (*list(named)[:MAX_LINKED], *decision.followed)
 
 
-def lost_decisions(before: Sequence[Decision], after: Sequence[Decision]) -> list[tuple[Decision, str]]:
-    """Decisions of notes that are gone or were rewritten: with ``deleted`` or the new text.
+def lost_decisions(
+    before: Sequence[Decision], after: Sequence[Decision], notes: Container[bytes]
+) -> list[tuple[Decision, str]]:
+    """Decisions that are gone or were rewritten: with ``deleted`` or the new text.
 
     A decision counts as rewritten when the same file has a new one that shares its first words.
+    A log that lost its beginning was rotated: there, only a decision that a kept one stands
+    before counts as deleted.
+
+    Args:
+        before: decisions of the earlier state.
+        after: decisions of the later one.
+        notes: paths of memory notes; all others are logs.
     """
     kept = {(one.evidence.path, one.text) for one in after}
     known = {(one.evidence.path, one.text) for one in before}
     fresh = [one for one in after if (one.evidence.path, one.text) not in known]
+    first_kept: dict[bytes, int] = {}
+    for one in before:
+        path, line = one.evidence.path, one.evidence.line or 0
+        if (path, one.text) in kept:
+            first_kept[path] = min(line, first_kept.get(path, line))
     lost = []
     for one in before:
-        if (one.evidence.path, one.text) in kept:
+        path = one.evidence.path
+        if (path, one.text) in kept:
             continue
         head = one.text.split()[:3]
-        heirs = [n.text for n in fresh if n.evidence.path == one.evidence.path and n.text.split()[:3] == head]
-        lost.append((one, heirs[0] if heirs else "deleted"))
+        heirs = [new.text for new in fresh if new.evidence.path == path and new.text.split()[:3] == head]
+        if heirs or path in notes or first_kept.get(path, sys.maxsize) < (one.evidence.line or 0):
+            lost.append((one, heirs[0] if heirs else "deleted"))
     return lost
 
 
@@ -184,9 +243,10 @@ def date_by_history(decision: Decision, versions: Iterable[tuple[int, Callable[[
         decision: one with quality ``none``.
         versions: (time in ns, read) of each version of the file, oldest first.
     """
-    needle = " ".join(decision.text.split()[:6]).rstrip("…").encode()
+    words = re.findall(r"\w+", decision.text)[:6]
+    needle = re.compile(rb"\W+".join(re.escape(word.encode()) for word in words))
     for time_ns, read in versions:
-        if needle in b" ".join(read().split()):
+        if words and needle.search(read()):
             return replace(decision, time_ns=time_ns, quality=TimeQuality.INFERRED)
     return decision
 

@@ -2,7 +2,8 @@
 
 Owns the order. Events with a known time come by time; at equal times by kind, then path
 and line, so that the same input always gives the same order. What has no time of its own
-keeps its place behind the last timed event of its file, marked as inferred.
+gets that of the last timed record of its log, or of the first snapshot that shows its path,
+marked as inferred.
 """
 
 from __future__ import annotations
@@ -22,6 +23,7 @@ from casreplay.model.paths import display
 
 __all__ = [
     "ChangedAt",
+    "Known",
     "change_events",
     "decision_events",
     "finding_events",
@@ -159,16 +161,17 @@ def log_events(
     return found
 
 
-def finding_events(
-    findings: Iterable[Finding],
-    times: dict[tuple[bytes, int | None], tuple[int, TimeQuality]],
-    fallback_ns: int | None,
-) -> list[Event]:
-    """One event a finding, at its log line's time, else at the time of the later state."""
+Known = dict[tuple[bytes, int | None], tuple[int, TimeQuality]]
+"""When something at a path and line, or at a path as a whole (``None``), happened."""
+
+
+def finding_events(findings: Iterable[Finding], times: Known, fallback_ns: int | None) -> list[Event]:
+    """One event a finding: at its line's time, else its path's, else at the time of the later state."""
     found = []
     for one in findings:
         at = one.location
-        time_ns, quality = times.get((at.path, at.line), (fallback_ns, TimeQuality.INFERRED))
+        whole = times.get((at.path, None), (fallback_ns, TimeQuality.INFERRED))
+        time_ns, quality = times.get((at.path, at.line), whole)
         if time_ns is None:
             quality = TimeQuality.NONE
         found.append(

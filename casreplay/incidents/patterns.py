@@ -101,12 +101,19 @@ def severity_of(document: Mapping[str, Any]) -> Severity:
 
 
 def title_of(document: Mapping[str, Any]) -> str:
-    """A title when nobody gave one: the cause and the file the strongest evidence points at."""
-    cause = str(document.get("root_cause", "undetermined")).replace("_", " ")
-    place = next((piece["path"] for piece in document.get("evidence", ()) if piece["path"]), "")
-    if cause == "undetermined":
+    """A title when nobody gave one: the cause, and the changed file, or else the log, that speaks for it."""
+    category = str(document.get("root_cause", "undetermined"))
+    cause = category.replace("_", " ")
+    if category == "undetermined":
         count = len(document.get("changes", ()))
         return f"Undetermined failure after {count} changed path{'' if count == 1 else 's'}"
+    speaking = [
+        piece
+        for piece in document.get("evidence", ())
+        if piece["path"] and piece["weight"] > 0 and str(piece["effect"]).startswith(f"for {category}")
+    ]
+    speaking.sort(key=lambda piece: not piece["rule"].startswith("change."))
+    place = speaking[0]["path"] if speaking else ""
     return f"{cause.capitalize()} in {place}" if place else cause.capitalize()
 
 

@@ -3,18 +3,18 @@
 Owns the built-in markers, their confidence, and where the reason stands. Structure beats
 words: an explicit ``Decision:`` is surer than "I will". Users add markers in the
 configuration; those are regular expressions that run in linear time, matched elsewhere
-and handed in as the set of lines they hit.
+and handed in as what they found on which line.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 from casreplay.trace.source import Marked, TextRecord
 
-__all__ = ["MARKERS", "Marker", "TextSource"]
+__all__ = ["MARKERS", "Marker", "TextSource", "may_decide"]
 
 MAX_TEXT = 400
 MAX_FOLLOWING = 3
@@ -47,6 +47,18 @@ MARKERS = (
 )
 """Surest first; the first that matches a line names it. The patterns have one greedy tail: linear."""
 
+_WORDS = (
+    *("decision", "decided", "chose", "opted", "choosing", "opting", "going with", "settled on", "switch"),
+    *("falling back", "action", "plan", "next step", "i'll", "i will", "i am going", "i'm going", "let me"),
+    *("we'll", "we will"),
+)
+"""One of these stands in every line that a built-in marker hits, case aside."""
+_HEADING = re.compile(r"^\s{0,3}#{2,6}\s+(.+?)\s*#*\s*$")
+_NO_DECISION = re.compile(
+    r"^(?:(?:decision|memory|change)s?(?: log| record)?s?|status|context|consequences?|background|summary"
+    r"|notes?|overview|alternatives?|options?|references?|[\d\W]+)$",
+    re.IGNORECASE,
+)
 _WHY_INLINE = re.compile(
     r"\s*(?:[,;.(-]\s*)?\b(?:because|since|so that|in order to|due to|as this|reason(?:ing)?\s*[:=])\s+(.+)$",
     re.IGNORECASE,
@@ -60,15 +72,27 @@ _LEAD = re.compile(
 )
 
 
+def may_decide(texts: Sequence[str]) -> set[int]:
+    """Indexes of the lines that a built-in marker could hit. Cost: a few searches for each line."""
+    found = set()
+    for i, text in enumerate(texts):
+        lowered = text.lower()
+        if any(word in lowered for word in _WORDS):
+            found.add(i)
+    return found
+
+
 class TextSource:
     """``EventSource`` for plain text.
 
     Args:
-        own: for each of the user's markers its name and the line numbers it hit.
+        own: line number to the name of the user's marker that hit it and what it found there.
+        headings: whether headings below the first level state decisions, as in a file of decisions.
     """
 
-    def __init__(self, own: Iterable[tuple[str, Collection[int]]] = ()) -> None:
-        self._own = tuple(own)
+    def __init__(self, own: Mapping[int, tuple[str, str]] | None = None, *, headings: bool = False) -> None:
+        self._own = own if own is not None else {}
+        self._headings = headings
 
     def decisions(self, records: Iterable[TextRecord]) -> Iterator[Marked]:
         """Decisions with their reasons and what followed, in order. Cost: each line against six patterns."""
@@ -100,13 +124,16 @@ class TextSource:
         return None
 
     def _marked(self, line: str, number: int) -> tuple[str, str, float]:
-        for name, hits in self._own:
-            if number in hits:
-                return name, _LEAD.sub("", line).strip(), 0.9
+        if number in self._own:
+            name, text = self._own[number]
+            return name, text or _LEAD.sub("", line).strip(), 0.9
         for marker in MARKERS:
             match = marker.pattern.search(line)
             if match:
                 return marker.name, match.group(1).strip(), marker.confidence
+        heading = _HEADING.match(line) if self._headings else None
+        if heading is not None and not _NO_DECISION.match(heading[1]):
+            return "heading", heading[1], 0.8
         return "", "", 0.0
 
     def _continued(self, held: Marked | None, record: TextRecord, following: list[str]) -> Marked | None:

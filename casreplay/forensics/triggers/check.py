@@ -69,7 +69,7 @@ class CheckResult:
         return {"findings": [f.to_dict() for f in self.findings], "coverage": dict(self.coverage)}
 
 
-def check(
+def check(  # noqa: PLR0913 - what is checked, and two memories
     pair: Pair,
     config: Config,
     secrets: BlobSecrets,
