@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import marshal
 import os
-import pickle
 import signal
 import sys
 import threading
@@ -107,14 +106,20 @@ def _fork(job: Callable[[], Any]) -> tuple[int, int]:
         try:
             answer = _VALUE + marshal.dumps(job())
         except (CasreplayError, OSError) as error:
-            answer = _RAISED + pickle.dumps(
-                (type(error), str(error), getattr(error, "errno", None), getattr(error, "hint", ""))
+            hint = getattr(error, "hint", "")
+            answer = _RAISED + marshal.dumps(
+                (type(error).__name__, str(error), getattr(error, "errno", None), hint)
             )
         with os.fdopen(write_fd, "wb") as pipe:
             pipe.write(answer)
         status = 0
     finally:
         os._exit(status)  # never run the parent's exit handlers in a child
+
+
+def _kinds(base: type[CasreplayError]) -> list[type[CasreplayError]]:
+    """An error class and all below it."""
+    return [base, *(kind for sub in base.__subclasses__() for kind in _kinds(sub))]
 
 
 def _collect(fd: int) -> Any:
@@ -125,10 +130,9 @@ def _collect(fd: int) -> Any:
     if answer[:1] == _VALUE:
         return marshal.loads(answer[1:])  # noqa: S302 -- written by our own child a moment ago
     if answer[:1] == _RAISED:
-        kind, text, number, hint = pickle.loads(answer[1:])  # noqa: S301 -- written by our own child
-        if issubclass(kind, CasreplayError):
-            raise kind(text, hint=hint)
-        raise OSError(number, text)
+        name, text, number, hint = marshal.loads(answer[1:])  # noqa: S302 -- written by our own child
+        found = next((kind for kind in _kinds(CasreplayError) if kind.__name__ == name), None)
+        raise OSError(number, text) if found is None else found(text, hint=hint)
     raise StoreIOError(
         "A worker process died before it finished",
         hint="Run the command again; if it recurs, look for an out-of-memory kill",
