@@ -123,6 +123,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--patch", "patch_file", metavar="FILE", help="Write the minimal change to FILE."),
         click.option("--first-parent", is_flag=True, help="Leave out what merges brought in."),
+        click.option("--incident", metavar="TITLE", help="Open an incident with what was found."),
     ]  # fmt: skip
     for option in reversed(options):
         function = option(function)
@@ -162,7 +163,8 @@ def run(session: Session, /, *, good: str, bad: str, **options: Any) -> int:
         report = bisect_hand.ask(session, request)
     else:
         report = _search(session, request, predicate, options)
-    bisect_view.show(session, report, as_json=options["as_json"])
+    incident = bisect_what.open_incident(session, report, options["incident"])
+    bisect_view.show(session, report, as_json=options["as_json"], incident=incident)
     bisect_what.write_patch(session, report, options["patch_file"])
     return bisect_view.EXIT_CODES[report.status.value]
 

@@ -84,12 +84,14 @@ def snapshot_name(session: Session, snapshot: Snapshot) -> str:
     return f"{short(snapshot.id)} #{snapshot.sequence}{shown}"
 
 
-def show(session: Session, report: BisectReport, *, as_json: bool) -> None:
-    """The answer, for people or as JSON."""
+def show(session: Session, report: BisectReport, *, as_json: bool, incident: str = "") -> None:
+    """The answer, for people or as JSON; ``incident`` is the id of one that was opened with it."""
     if as_json:
-        session.out.data(report_fields(report))
+        session.out.data(report_fields(report) | ({"incident": incident} if incident else {}))
         return
     session.out.lines(_lines(session, report))
+    if incident:
+        session.out.line(f"The full report:  casreplay report {incident} --format html -o report.html")
 
 
 def _lines(session: Session, report: BisectReport) -> Iterator[str]:

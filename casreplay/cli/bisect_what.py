@@ -21,6 +21,7 @@ if TYPE_CHECKING:
 
 __all__ = [
     "metric_judge",
+    "open_incident",
     "predicate",
     "secret_predicate",
     "trigger_judge",
@@ -161,3 +162,22 @@ def write_patch(session: Session, report: BisectReport, file: str | None) -> Non
     with open(session.path(file), "wb") as out:
         out.write(report.shrunk.patch)
     session.out.note(f"The minimal change is in {file}")
+
+
+def open_incident(session: Session, report: BisectReport, title: str | None) -> str:
+    """Analyse the step from last good to first bad and record an incident called ``title``; its id.
+
+    Empty without a title, without both snapshots, or when the pattern was called wrongly flagged.
+    """
+    if title is None or report.last_good is None or report.first_bad is None:
+        return ""
+    from casreplay.cli.analyze import incident_database  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics import analysis  # noqa: PLC0415 - as above
+    from casreplay.incidents.recording import record  # noqa: PLC0415 - as above
+
+    exit_code = report.signature.exit_code if report.signature is not None else None
+    wanted = analysis.AnalyzeOptions([], exit_code)
+    document = analysis.analyze(session.repository(), report.last_good, report.first_bad, wanted)
+    with incident_database(session) as database:
+        recorded = record(database, document, title=title)
+    return recorded.incident.id if recorded.incident is not None else ""

@@ -257,3 +257,25 @@ def test_an_interrupted_bisect_leaves_nothing_and_goes_on_where_it_was(story, tm
 def test_a_snapshot_of_many_names_is_not_mistaken_for_a_subcommand(story):
     story("tag log @~3")
     assert story("bisect run good log --exists nowhere --json", code=22).json["status"] == "endpoints_agree"
+
+
+def test_an_incident_is_opened_with_what_was_found(story):
+    found = story(f"bisect good @ --run '{CHECK}' --incident 'App is broken' --json").json
+    shown = story(f"incident show {found['incident']} --json").json
+    assert shown["title"] == "App is broken"
+    assert (shown["good"], shown["bad"]) == (found["last_good"], found["first_bad"])
+
+
+def test_secrets_and_triggers_are_predicates(story):
+    story.write("deploy.env", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYq8Lm2TzV0aBc\n")
+    story("commit -m leak")
+    story.remove("deploy.env")
+    story("commit -m hidden")
+    story.write("deploy.env", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYq8Lm2TzV0aBc\n")
+    story("commit -m again")
+    found = story("bisect good @ --secret --json").json
+    rows = story("log --json").json[::-1]
+    assert [flip["first"] for flip in found["flips"]] == [rows[n]["id"] for n in (30, 31, 32)]
+    assert [c["path"] for c in found["culprits"]] == ["deploy.env"]
+    config = story("bisect good @~3 --trigger config --json").json
+    assert config["first_bad"] == rows[9]["id"]
