@@ -233,9 +233,9 @@ class _OsReadFile:
 
     def pread(self, count: int, offset: int) -> bytes:
         try:
-            data = os.pread(self._descriptor, count, offset)
+            data = platform.pread(self._descriptor, count, offset)
             while len(data) < count:
-                more = os.pread(self._descriptor, count - len(data), offset + len(data))
+                more = platform.pread(self._descriptor, count - len(data), offset + len(data))
                 if not more:
                     break
                 data += more
@@ -275,12 +275,20 @@ class OsFiles:
 
     def make_folder(self, path: str) -> None:
         """See ``Files``."""
+
+        def make() -> None:
+            try:
+                os.mkdir(path, FOLDER_MODE)
+            except FileExistsError:
+                if not os.path.isdir(path):
+                    raise
+
         if not os.path.isdir(path):
-            _translated("create the folder", path, lambda: os.mkdir(path, FOLDER_MODE))
+            _translated("create the folder", path, make)
 
     def append(self, path: str, *, create: bool = False) -> AppendFile:
         """See ``Files``."""
-        flags = os.O_WRONLY | os.O_APPEND | os.O_CLOEXEC | (os.O_CREAT | os.O_EXCL if create else 0)
+        flags = os.O_WRONLY | os.O_APPEND | platform.OPEN_FLAGS | (os.O_CREAT | os.O_EXCL if create else 0)
         return _OsAppendFile(path, _translated("open", path, lambda: os.open(path, flags, FILE_MODE)))
 
     def rename(self, old: str, new: str) -> None:
@@ -291,7 +299,7 @@ class OsFiles:
         """See ``Files``."""
 
         def cut() -> None:
-            descriptor = os.open(path, os.O_WRONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_WRONLY | platform.OPEN_FLAGS)
             try:
                 os.ftruncate(descriptor, size)
                 platform.sync_descriptor(descriptor)
@@ -317,7 +325,9 @@ class OsFiles:
 
     def open(self, path: str) -> ReadFile:
         """See ``Files``."""
-        return _OsReadFile(path, _translated("open", path, lambda: os.open(path, os.O_RDONLY | os.O_CLOEXEC)))
+        return _OsReadFile(
+            path, _translated("open", path, lambda: os.open(path, os.O_RDONLY | platform.OPEN_FLAGS))
+        )
 
     def read(self, path: str) -> bytes:
         """See ``Files``."""
@@ -331,7 +341,7 @@ class OsFiles:
         """See ``Files``."""
 
         def mapped() -> mmap.mmap | bytes:
-            descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+            descriptor = os.open(path, os.O_RDONLY | platform.OPEN_FLAGS)
             try:
                 if os.fstat(descriptor).st_size == 0:
                     return b""
@@ -365,7 +375,7 @@ class OsFiles:
 
     def try_lock(self, path: str, *, exclusive: bool) -> FileLock | None:
         """See ``Files``."""
-        flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC
+        flags = os.O_RDWR | os.O_CREAT | platform.OPEN_FLAGS
         descriptor = _translated("open the lock", path, lambda: os.open(path, flags, FILE_MODE))
         if platform.try_lock(descriptor, exclusive=exclusive):
             return _OsLock(descriptor)

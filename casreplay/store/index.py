@@ -18,7 +18,8 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 
 from casreplay.codec.hashing import checksum
@@ -257,8 +258,7 @@ class Index:
             next_segment=next_segment,
         )
         self._fold(packed, set(), everything=True)
-        for name in old:
-            self._files.remove(join(self._folder, name))
+        self._discard(old)
 
     def _highest(self) -> int:
         numbers = [self._state.number]
@@ -306,8 +306,13 @@ class Index:
             next_segment=state.next_segment,
             stamp=self._files.stamp(join(self._folder, MANIFEST)),
         )
-        for name in filter(None, old):
-            self._files.remove(join(self._folder, name))
+        self._discard(filter(None, old))
+
+    def _discard(self, names: Iterable[str]) -> None:
+        """Remove files that no manifest names; some systems refuse while a reader has one mapped."""
+        for name in names:
+            with suppress(StoreIOError):
+                self._files.remove(join(self._folder, name))
 
     def _create(self, name: str, data: bytes) -> None:
         path = join(self._folder, name)

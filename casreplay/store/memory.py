@@ -6,7 +6,7 @@ to everybody but their writer, the log is checked exactly as the one on disk is.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from types import TracebackType
 from typing import Self
 
@@ -14,7 +14,7 @@ from casreplay.codec import hashing
 from casreplay.errors import CorruptError, LockedError, MissingObjectError, StoreIOError, UnknownNameError
 from casreplay.model.ids import BlobId, ObjectId, SnapshotId, TreeId
 from casreplay.model.objects import Snapshot
-from casreplay.store.base import ObjectInfo, ObjectKind
+from casreplay.store.base import ObjectInfo, ObjectKind, SnapshotLog
 
 __all__ = ["MemoryLog", "MemoryStore", "MemoryWriter"]
 
@@ -26,7 +26,11 @@ class MemoryStore:
 
     def __init__(self) -> None:
         self.objects: dict[bytes, tuple[ObjectKind, bytes]] = {}
-        self.log = MemoryLog()
+        self.log: SnapshotLog = MemoryLog()
+        self.id = bytes(16)
+        self.can_fork = False
+        self.adopted_bytes = 0
+        self._caches: dict[str, bytes] = {}
 
     def has(self, object_id: ObjectId) -> bool:
         """See ``ObjectReader``."""
@@ -54,9 +58,25 @@ class MemoryStore:
         """See ``ObjectReader``."""
         return iter([ObjectId(one) for one, (is_a, _) in self.objects.items() if kind in (None, is_a)])
 
-    def writer(self) -> MemoryWriter:
-        """See ``ObjectStore``."""
-        return MemoryWriter(self)
+    def writer(self, *, claim: Callable[[bytes], bool] | None = None) -> MemoryWriter:
+        """See ``ForkingStore``."""
+        return MemoryWriter(self, claim)
+
+    def adopt(self, exported: bytes) -> tuple[tuple[int, int], ...]:
+        """See ``ForkingStore``: nothing to take over, for there are no workers."""
+        del exported
+        return ()
+
+    def discard(self, exported: bytes) -> None:
+        """See ``ForkingStore``."""
+
+    def read_cache(self, name: str) -> bytes | None:
+        """See ``CommitStore``."""
+        return self._caches.get(name)
+
+    def write_cache(self, name: str, pieces: Iterable[bytes]) -> None:
+        """See ``CommitStore``."""
+        self._caches[name] = b"".join(pieces)
 
     def _found(self, object_id: bytes) -> tuple[ObjectKind, bytes]:
         found = self.objects.get(object_id)
@@ -68,8 +88,9 @@ class MemoryStore:
 class MemoryWriter:
     """See ``ObjectWriter``."""
 
-    def __init__(self, store: MemoryStore) -> None:
+    def __init__(self, store: MemoryStore, claim: Callable[[bytes], bool] | None = None) -> None:
         self._store = store
+        self._claim = claim
         self._own: dict[bytes, tuple[ObjectKind, bytes]] = {}
         self._stored = 0
         self._closed = False
@@ -95,6 +116,8 @@ class MemoryWriter:
         self._check_open()
         if object_id in self._own or object_id in self._store.objects:
             return False
+        if self._claim is not None and not self._claim(object_id):
+            return False
         self._own[object_id] = (kind, bytes(raw))
         self._stored += len(raw)
         return True
@@ -104,6 +127,10 @@ class MemoryWriter:
         self._check_open()
         self._store.objects.update(self._own)
         return ((1, self._stored),) if self._own else ()
+
+    def export_entries(self) -> bytes:
+        """See ``WorkerWriter``: what was synced is in the store already."""
+        return b""
 
     @property
     def stored_bytes(self) -> int:

@@ -1,4 +1,4 @@
-"""What differs between systems: file locks, folder fsync, a durable fsync.
+"""What differs between systems: file locks, folder fsync, a durable fsync, reading at an offset.
 
 Everything else in the store is the same everywhere. On POSIX locks are ``flock``:
 they belong to an open file, survive a rename, and the kernel drops them when the
@@ -11,8 +11,12 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 
-__all__ = ["sync_descriptor", "sync_folder", "try_lock", "unlock"]
+__all__ = ["OPEN_FLAGS", "pread", "sync_descriptor", "sync_folder", "try_lock", "unlock"]
+
+OPEN_FLAGS = getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_BINARY", 0)
+"""Flags every file is opened with: not inherited by other programs, no translation of line ends."""
 
 _SLOTS = 64
 _SLOT_AT = 1 << 40
@@ -63,6 +67,18 @@ else:
             os.fsync(descriptor)
         finally:
             os.close(descriptor)
+
+
+if hasattr(os, "pread"):
+    pread = os.pread
+else:  # pragma: no cover - exercised where pread is missing
+    _seeking = threading.Lock()
+
+    def pread(descriptor: int, count: int, offset: int, /) -> bytes:
+        """Read at an offset; threads of one process take turns."""
+        with _seeking:
+            os.lseek(descriptor, offset, os.SEEK_SET)
+            return os.read(descriptor, count)
 
 
 def sync_descriptor(descriptor: int) -> None:
