@@ -147,7 +147,7 @@ def main():
         for turn in ("first", "second"):
             cost, found = measured(peer, ["analyze", "good", "bad", "--no-incident", "--json"])
             print(
-                f"{turn:6} {cost.wall_s:6.2f} s, {cost.tree_mb:5.0f} MB; {len(found['changes']):,} changes,"
+                f"{turn:6} {cost.wall_s:6.2f} s ({cost.cpu_s:.2f} s of processor), {cost.tree_mb:5.0f} MB; {len(found['changes']):,} changes,"
                 f" cause {found['root_cause']}, {len(found['timeline']):,} events"
             )
     finally:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 from functools import partial
+from shlex import quote
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -169,11 +170,10 @@ def _finding_line(one: dict[str, Any]) -> str:
 
 
 def _loss_line(one: dict[str, Any]) -> str:
-    back = (
-        f"back with: casreplay restore {one['recover_from'][:12]} {one['path']}"
-        if one["recoverable"]
-        else "NOT recoverable"
-    )
+    back = "NOT recoverable"
+    if one["recoverable"]:
+        path = "PATH" if "path_b64" in one else quote(one["path"])
+        back = f"back with: casreplay restore {one['recover_from'][:12]} {path}"
     return f"{one['kind']} {one['path']} ({size(one['size_before'])}); {back}"
 
 

@@ -7,6 +7,7 @@ judged here, and what was not examined is said.
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from shlex import quote
 from typing import Any
 
 from casreplay.model.incidents import Incident
@@ -29,6 +30,11 @@ __all__ = ["cite", "incident_report", "timeline_block"]
 
 MAX_DIFFS = 12
 MAX_ROWS = 400
+MAX_REASONS = 4
+MAX_LINKS = 60
+MAX_SET_BACK = 5
+WEIGHTY = 0.2
+"""Evidence that adds less to a score stands apart from the rest."""
 ReadText = Callable[[str], bytes | None]
 """From a blob's hex id to its content, redacted; ``None`` when it is not to be had."""
 
@@ -64,7 +70,7 @@ def incident_report(incident: Incident, read: ReadText) -> Report:
     sections = [
         Section("summary", "Summary", _summary(incident, document)),
         Section("impact", "Impact", _impact(document)),
-        Section("trigger", "What set it off", _trigger(document)),
+        Section("trigger", "What was noticed", _trigger(document)),
         Section("detection", "Detection", _detection(incident)),
         Section("cause", "Root cause and contributing factors", _cause(incident, document)),
         Section("decisions", "Decisions on the way", _decisions(document)),
@@ -116,20 +122,23 @@ def _words(cause: str) -> str:
 
 
 def _summary(incident: Incident, document: Mapping[str, Any]) -> tuple[Block, ...]:
-    changes, loss = document.get("changes", ()), document.get("loss", {}).get("summary", {})
-    good, bad = document.get("good"), document.get("bad")
-    span = f"Between {_state(good)} and {_state(bad)}, {count(len(changes), 'path')} changed."
-    sentences = [span]
     if incident.root_cause == "undetermined":
-        sentences.append("The root cause is undetermined: the evidence did not suffice to name one.")
+        lead = "The root cause is undetermined: the evidence did not suffice to name one."
     else:
         by = "a person" if incident.cause_by == "person" else "the evidence below"
-        text = f"The root cause is {_words(incident.root_cause)}"
+        sub = str(document.get("sub_cause") or "").replace("_", " ") if incident.cause_by == "machine" else ""
+        lead = (
+            f"The root cause is {_words(incident.root_cause)}{f' ({sub})' if sub else ''}, as judged by {by}"
+        )
         if incident.cause_by == "machine":
-            sub = str(document.get("sub_cause") or "").replace("_", " ")
-            text += f" ({sub})" if sub else ""
-            text += f", with confidence {document.get('confidence', 0):.2f}"
-        sentences.append(f"{text}, as judged by {by}.")
+            lead += f", with confidence {document.get('confidence', 0):.2f}"
+        lead += "."
+    blocks: list[Block] = [Paragraph(lead)]
+    reasons = _reasons(incident, document)
+    if reasons:
+        blocks.append(Items(reasons))
+    sentences = [_span(document)]
+    loss = document.get("loss", {}).get("summary", {})
     lost = sum(loss.get(kind, 0) for kind in ("deleted", "overwritten", "truncated", "emptied"))
     if lost:
         gone = loss.get("unrecoverable", 0)
@@ -137,7 +146,31 @@ def _summary(incident: Incident, document: Mapping[str, Any]) -> tuple[Block, ..
         sentences.append(f"{count(lost, 'file')} ({size(loss.get('bytes', 0))}) lost content; {back}.")
     if len(incident.occurrences) > 1:
         sentences.append(f"It was seen {len(incident.occurrences)} times.")
-    return (Paragraph(" ".join(sentences)),)
+    return (*blocks, Paragraph(" ".join(sentences)))
+
+
+def _span(document: Mapping[str, Any]) -> str:
+    number = count(len(document.get("changes", ())), "path")
+    good, bad = document.get("good"), document.get("bad")
+    if not good and not bad:
+        return f"{number} changed; no snapshots are on record."
+    return f"Between {_state(good)} and {_state(bad)}, {number} changed."
+
+
+def _reasons(incident: Incident, document: Mapping[str, Any]) -> tuple[Item, ...]:
+    """The three strongest pieces of evidence; a changed setting in the words of its finding."""
+    if incident.cause_by == "person" or incident.root_cause == "undetermined":
+        return ()
+    settings: dict[str, list[Mapping[str, Any]]] = {}
+    for one in document.get("triggers", ()):
+        if one["kind"] == "config":
+            settings.setdefault(one["path"], []).append(one)
+    found: list[Item] = []
+    for one in document.get("evidence", ()):
+        if one["weight"] >= WEIGHTY and str(one["effect"]).startswith(f"for {incident.root_cause}"):
+            rows = settings.get(one["path"], ())[:2] or (one,)
+            found += [Item(row["message"], "", (cite(row),)) for row in rows]
+    return tuple(found[:MAX_REASONS])
 
 
 def _impact(document: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -154,7 +187,7 @@ def _impact(document: Mapping[str, Any]) -> tuple[Block, ...]:
             Item(
                 f"{one['kind']} {one['path']}:"
                 f" {size(one['size_before'])} before, {size(one['size_after'])} after",
-                f"casreplay restore {one['recover_from'][:12]} {one['path']}"
+                _restore(one["recover_from"], one)
                 if one["recoverable"]
                 else "cannot be brought back: no snapshot holds it",
                 (Citation(one["path"], snapshot=one["recover_from"] or "", blob=one["blob"] or ""),),
@@ -165,6 +198,12 @@ def _impact(document: Mapping[str, Any]) -> tuple[Block, ...]:
     else:
         blocks.append(Paragraph("No content was lost."))
     return tuple(blocks)
+
+
+def _restore(snapshot: str, row: Mapping[str, Any]) -> str:
+    """The command that brings a path back, as a shell takes it."""
+    path = "PATH" if "path_b64" in row else quote(str(row["path"]))
+    return f"casreplay restore {snapshot[:12]} -- {path}"
 
 
 def _trigger(document: Mapping[str, Any]) -> tuple[Block, ...]:
@@ -201,21 +240,23 @@ def _cause(incident: Incident, document: Mapping[str, Any]) -> tuple[Block, ...]
     rows = tuple((one["category"].replace("_", " "), f"{one['score']:.2f}") for one in candidates)
     blocks.append(Table(("Candidate", "Score"), rows))
     evidence = document.get("evidence", ())
-    if evidence:
-        items = tuple(
-            Item(one["message"], f"{one['weight']:+.2f} {one['effect']} [{one['rule']}]", (cite(one),))
-            for one in evidence[:MAX_ROWS]
-        )
-        blocks += [Paragraph("The evidence, strongest first:"), Items(items)]
-    else:
+    weighty = [one for one in evidence if abs(one["weight"]) >= WEIGHTY]
+    weak = [one for one in evidence if abs(one["weight"]) < WEIGHTY]
+    for words, pieces in (("The evidence, strongest first:", weighty), ("Seen, but hardly counted:", weak)):
+        if pieces:
+            items = tuple(
+                Item(one["message"], f"{one['weight']:+.2f} {one['effect']} [{one['rule']}]", (cite(one),))
+                for one in pieces[:MAX_ROWS]
+            )
+            blocks += [Paragraph(words), Items(items)]
+    if not evidence:
         blocks.append(Paragraph("No evidence was found."))
     return tuple(blocks)
 
 
 def _decisions(document: Mapping[str, Any]) -> tuple[Block, ...]:
-    found = document.get("decisions", ())
-    if not found:
-        return (Paragraph("No decision was found in what is new in logs and notes."),)
+    found, lost = document.get("decisions", ()), document.get("lost_decisions", ())
+    blocks: list[Block] = []
     links = tuple(
         (
             one["text"],
@@ -224,9 +265,28 @@ def _decisions(document: Mapping[str, Any]) -> tuple[Block, ...]:
             f"{moment(one['time_ns'])} ({one['quality']})",
             cite(one),
         )
-        for one in found[:60]
+        for one in found[:MAX_LINKS]
     )
-    return (Chain(links),)
+    if links:
+        blocks.append(Chain(links))
+    else:
+        blocks.append(Paragraph("No decision was found in what is new in logs and notes."))
+    if len(found) > MAX_LINKS:
+        blocks.append(Paragraph(f"{len(found) - MAX_LINKS:,} more decisions are in the JSON report."))
+    if lost:
+        items = tuple(
+            Item(
+                one["text"],
+                "deleted" if one["became"] == "deleted" else f"rewritten to: {one['became']}",
+                (cite(one),),
+            )
+            for one in lost[:MAX_ROWS]
+        )
+        blocks += [
+            Paragraph("Decisions that were written down before and are gone or rewritten:"),
+            Items(items),
+        ]
+    return tuple(blocks)
 
 
 def timeline_block(events: Sequence[Mapping[str, Any]]) -> TimelineBlock:
@@ -284,17 +344,30 @@ def _remediation(document: Mapping[str, Any]) -> tuple[Block, ...]:
         for one in document.get("remediation", ())
     ]
     good = document.get("good")
+    if good:
+        items += [
+            Item(f"Set {path} back to its last good content", _restore(good["id"], row))
+            for path, row in _set_back(document).items()
+        ]
     lost = [one for one in document.get("loss", {}).get("entries", ()) if one["recoverable"]]
     if lost and good:
-        items.append(
-            Item(
-                "Bring back what was lost",
-                f"casreplay loss {good['id'][:12]} {_bad_name(document)} --restore".replace("  ", " "),
-            )
-        )
+        names = " ".join(name for name in (good["id"][:12], _bad_name(document)) if name)
+        items.append(Item("Bring back what was lost", f"casreplay loss {names} --restore"))
     if not items:
         return (Paragraph("Nothing is known to help beyond looking at the evidence above."),)
     return (Items(tuple(items), numbered=True),)
+
+
+def _set_back(document: Mapping[str, Any]) -> dict[str, Mapping[str, Any]]:
+    """Changed files that speak for the cause, the strongest first: path to its evidence."""
+    cause = document.get("root_cause")
+    changed = {one["path"] for one in document.get("changes", ()) if one["blob_before"]}
+    found: dict[str, Mapping[str, Any]] = {}
+    for one in document.get("evidence", ()):
+        speaks = one["weight"] >= WEIGHTY and str(one["effect"]).startswith(f"for {cause}")
+        if speaks and one["rule"].startswith("change.") and one["path"] in changed:
+            found.setdefault(one["path"], one)
+    return dict(list(found.items())[:MAX_SET_BACK])
 
 
 def _bad_name(document: Mapping[str, Any]) -> str:

@@ -32,7 +32,7 @@ table{border-collapse:collapse;width:100%;font-size:.92rem}
 th,td{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
 th{color:var(--dim);font-weight:600}
 code,.cite,pre,table.diff td{font-family:ui-monospace,monospace;font-size:.85em}
-.cite{display:inline-block;color:var(--accent);overflow-wrap:anywhere;cursor:help}
+.cite{display:inline-block;color:var(--accent);overflow-wrap:anywhere}span.cite{cursor:help;text-decoration:none}
 .remark{color:var(--dim)}
 li{margin:.35rem 0;overflow-wrap:anywhere}
 fieldset{border:1px solid var(--line);border-radius:6px;margin:.5rem 0;display:flex;flex-wrap:wrap;gap:.3rem 1rem;align-items:center}
@@ -41,6 +41,7 @@ input[type=search]{font:inherit;padding:.25rem .5rem;border:1px solid var(--line
 ol.time{list-style:none;padding:0;margin:0}
 ol.time li{display:grid;grid-template-columns:11.5rem 6rem 1fr;gap:.2rem .7rem;border-bottom:1px solid var(--line);padding:.3rem 0;margin:0}
 ol.time li[hidden]{display:none}
+:target{outline:2px solid var(--accent);outline-offset:2px}
 @media(max-width:40rem){ol.time li{grid-template-columns:1fr}ol.time .what{padding-left:.6rem}}
 .when,.kind{color:var(--dim);font-size:.85rem}
 .what{min-width:0;overflow-wrap:anywhere}
@@ -48,7 +49,8 @@ ol.time li[hidden]{display:none}
 .kind-snapshot{background:var(--soft)}
 table.diff{table-layout:fixed}
 table.diff td{white-space:pre-wrap;border:0;padding:0 .4rem}
-table.diff td.no{width:3rem;color:var(--dim);text-align:right;user-select:none}
+table.diff col.no{width:3rem}
+table.diff td.no{color:var(--dim);text-align:right;user-select:none}
 tr.removed td.old,tr.changed td.old{background:var(--del)}
 tr.added td.new,tr.changed td.new{background:var(--add)}
 tr.gap td{color:var(--dim);border-top:1px dashed var(--line)}
@@ -72,5 +74,7 @@ rows.forEach(function(r){var keep=on[r.dataset.kind]&&(!word||r.textContent.toLo
 r.hidden=!keep;if(keep)n++});
 said.textContent=n+' of '+rows.length+' events';}
 box.addEventListener('input',show);box.hidden=false;show();
+window.addEventListener('hashchange',function(){var t=document.getElementById(location.hash.slice(1));
+if(t&&t.hidden){t.hidden=false;t.scrollIntoView()}});
 })();
 """.strip()
