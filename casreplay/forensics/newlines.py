@@ -15,9 +15,10 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from itertools import accumulate, chain
 
+from casreplay.forensics.logs.guards import is_suspicious
 from casreplay.forensics.logs.lines import clean, encoding_of, is_progress, read_lines
 from casreplay.forensics.logs.masks import mask_block, without_digits, without_ids
-from casreplay.forensics.logs.relevance import Row, cause_rows, is_suspicious
+from casreplay.forensics.logs.relevance import Row, cause_rows
 
 __all__ = ["NewLine", "NewLines", "Source", "new_lines"]
 

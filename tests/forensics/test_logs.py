@@ -348,7 +348,7 @@ def test_lines_that_report_no_error(line):
     "line",
     [
         "1 error", "ERROR: disk full", "10 errors", "Failures: 3", "FAILED tests/test_errors.py::test_x - KeyError",
-        "error: no such file", "errors.py: error: bad", "Error: 0x80070005 access denied", "errors: 0.5% of requests",
+        "error: no such file", "errors.py: error: bad", "Error: 0x80070005 access denied", "errors: 0.5% of requests", "ERROR handler web failed: connection reset by peer", "Tests run: 9, Failures: 1, Errors: 0", "host db.internal could not be resolved", "pytest --fail-fast: fatal: disk full", "exception was not handled",
     ],
 )  # fmt: skip
 def test_lines_that_do(line):

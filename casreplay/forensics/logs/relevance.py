@@ -16,7 +16,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 
-from casreplay.forensics.logs.guards import is_negated, is_success, without_file_names
+from casreplay.forensics.logs.guards import is_negated, is_success, is_suspicious, without_file_names
 from casreplay.forensics.logs.levels import at_least, find_level
 from casreplay.forensics.logs.records import strip_prefix
 from casreplay.forensics.logs.timestamps import TimestampReader
@@ -28,13 +28,6 @@ MAX_GAP = 2
 """Known or plain lines between two cause lines that are taken for details of the first."""
 
 _QUIET = ("trace", "debug", "info", "notice")
-_SUSPICIOUS = re.compile(
-    r"""\b(?:fatal|errors?|exceptions?|fail(?:ed|ure|s|ing)?|cannot|can't|could\ not|couldn't|unable|denied|refused|not\ found|no\ such|missing|invalid|illegal
-      |unexpected|undefined|unresolved|incompatible|panic\w*|abort(?:ed|ing)?|crash\w*|kill(?:ed|ing)|time[ds]?[- ]?out|unsafe|corrupt\w*|mismatch\w*|does(?:\ not|n't)|did(?:\ not|n't)
-      |is\ not|isn't|wrong|unauthorized|forbidden|exceed\w*|exhaust\w*|out\ of|unreachable|unavailable|unknown|unrecognized|unsupported|expired|rejected|violat\w+|insufficient|too\ (?:many|large|long)|broken|bad|malformed|traceback|segfault|sigsegv|oom)\b
-      |[a-z]Exception\b|[a-z]Error\b|\bE[A-Z]{4,}\b|<<<\ (?:FAILURE|ERROR)|✗|✘|✕""",
-    re.VERBOSE | re.IGNORECASE,
-)
 _EPILOGUE = re.compile(
     r"""^\W{0,6}(?:\#\#\[error\]|\[?(?:INFO|ERROR|WARNING|error|npm\ ERR!)\b\]?)?\W*(?:
        (?:Try:|Run\ with\ --|Get\ more\ help|BUILD\ (?:FAILED|FAILURE|SUCCESS\w*)|Build\ (?:FAILED|failed)\b|\d+\ actionable\ tasks?|What\ went\ wrong:|FAILURE:\ Build\ failed|\d+\ tests?\ completed,|There\ were\ failing\ tests)
@@ -46,7 +39,6 @@ _EPILOGUE = re.compile(
     re.VERBOSE,
 )
 _ANCHOR_HEAD = re.compile(r"^\s*(?:(?:FAIL(?:ED)?|ERROR|not ok)\b|✗|✘|✕)", re.ASCII)
-_COUNTED = re.compile(r"\b(?:Failures|Errors|failed|errors)\s*[:=]\s*[1-9]")
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,11 +56,6 @@ class Row:
         return replace(
             self, number=self.number + lines, offset=self.offset + offset, end_offset=self.end_offset + offset
         )
-
-
-def is_suspicious(text: str) -> bool:
-    """Whether ``text`` has any word of failure; cheap, generous, no judgement."""
-    return _SUSPICIOUS.search(text) is not None
 
 
 def is_epilogue(text: str) -> bool:
@@ -121,7 +108,7 @@ def _in_traces(rows: Sequence[Row], texts: Sequence[str]) -> list[bool]:
 def _is_anchor(text: str, level: str) -> bool:
     if is_epilogue(text):
         return False
-    if is_negated(text) and not _COUNTED.search(text):
+    if is_negated(text):
         return False
     if at_least(level, "error") or _ANCHOR_HEAD.match(text):
         return True
