@@ -15,6 +15,7 @@ from typing import ClassVar
 
 __all__ = [
     "AmbiguousNameError",
+    "BisectAbortedError",
     "CasreplayError",
     "ConfigError",
     "CorruptError",
@@ -78,6 +79,10 @@ class AmbiguousNameError(CasreplayError, LookupError):
     """A name that fits several snapshots; ``fields['candidates']`` lists them."""
 
     exit_code = EXIT_USAGE
+
+
+class BisectAbortedError(CasreplayError):
+    """The command of a bisect says that no snapshot can be judged: exit 127 or above, or a signal."""
 
 
 class UnsafePathError(CasreplayError, ValueError):

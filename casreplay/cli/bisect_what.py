@@ -11,6 +11,7 @@ from casreplay.cli.session import Session
 from casreplay.errors import UsageError
 from casreplay.history import predicates
 from casreplay.history.bisect_model import Verdict
+from casreplay.history.path_globs import covering
 from casreplay.history.predicates import AnyFile, AtPath
 from casreplay.history.probes import Command
 from casreplay.model.objects import Snapshot
@@ -98,7 +99,7 @@ def secret_predicate(session: Session, glob: str | None) -> AnyFile:
     return AnyFile(
         "secret" + (f" in {glob}" if glob else ""),
         lambda path, content: bool(scan(content, path)),
-        predicates.covering(glob),
+        covering(glob),
         by_path=True,
     )
 

@@ -108,7 +108,7 @@ def make_metrics(
 
 def _tools(session: Session, glob: str | None, stack: ExitStack, timeout_s: float | None) -> MetricTools:
     from casreplay.forensics.drift_metrics import MetricTools  # noqa: PLC0415 - start-up speed
-    from casreplay.history.predicates import covering  # noqa: PLC0415 - as above
+    from casreplay.history.path_globs import covering  # noqa: PLC0415 - as above
     from casreplay.history.probes import Command, CommandProbe, ProbeArea, Target  # noqa: PLC0415 - as above
 
     repository = session.repository()

@@ -14,14 +14,13 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from casreplay.clock import Clock, monotonic_ns
-from casreplay.errors import CasreplayError
+from casreplay.errors import BisectAbortedError
 from casreplay.history.bisect_model import Outcome, Probe, Searcher, Verdict
 from casreplay.history.bisect_range import Range
 from casreplay.history.observations import Observation, Signature, same_failure
 from casreplay.history.probes import Target
 
 __all__ = [
-    "BisectAbortedError",
     "Judge",
     "ProbeRecord",
     "Runner",
@@ -33,10 +32,6 @@ __all__ = [
 
 RECHECK = 16
 """One in so many remembered verdicts is checked by a real run."""
-
-
-class BisectAbortedError(CasreplayError):
-    """The command says that no snapshot can be judged (exit 127 or above, or a signal)."""
 
 
 class Runner(Protocol):

@@ -12,8 +12,9 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from casreplay.codec.hashing import blob_id
+from casreplay.errors import BisectAbortedError
 from casreplay.history.bisect_model import Verdict
-from casreplay.history.bisect_run import BisectAbortedError, Judge, Runner
+from casreplay.history.bisect_run import Judge, Runner
 from casreplay.history.diff import diff_trees
 from casreplay.history.minimize import (
     MAX_HUNK_BYTES,

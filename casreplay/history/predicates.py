@@ -16,6 +16,7 @@ from casreplay.errors import UsageError
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_values import read_value, shown
+from casreplay.history.path_globs import covering
 from casreplay.model.changes import Change
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.objects import EntryKind, EntryState, Snapshot, Tree, TreeEntry
@@ -28,10 +29,8 @@ __all__ = [
     "ContentPredicate",
     "Sweep",
     "changed",
-    "covering",
     "empty",
     "exists",
-    "glob_regex",
     "grep",
     "json_value",
     "larger",
@@ -302,40 +301,6 @@ def grep(matches: Callable[[bytes], bool], pattern: str, glob: str | None = None
     """
     name = f"grep {pattern}" + (f" in {glob}" if glob else "")
     return AnyFile(name, lambda _, content: matches(content), covering(glob))
-
-
-def covering(glob: str | None) -> Callable[[bytes], bool] | None:
-    """``glob`` as a test on paths, for ``AnyFile.covers``; ``None`` for all paths."""
-    if glob is None:
-        return None
-    compiled = re.compile(glob_regex(glob))
-    return lambda path: compiled.fullmatch(path) is not None
-
-
-def glob_regex(glob: str) -> bytes:
-    """A regular expression over whole paths for ``glob``.
-
-    ``*`` and ``?`` stay inside a name, ``**`` crosses folders, ``[...]`` as in the shell; a
-    glob without a slash fits the last name at any depth.
-    """
-    text = glob.encode("utf-8", "surrogateescape")
-    out = [] if b"/" in text else [b"(?:.*/)?"]
-    for part in re.findall(rb"\*\*/|\*\*|\*|\?|\[!?\]?[^\]]*\]|.", text.lstrip(b"/"), re.DOTALL):
-        if part == b"**/":
-            out.append(b"(?:.*/)?")
-        elif part == b"**":
-            out.append(b".*")
-        elif part == b"*":
-            out.append(b"[^/]*")
-        elif part == b"?":
-            out.append(b"[^/]")
-        elif len(part) > 1:
-            out.append(
-                b"[" + part[1:-1].replace(b"\\", b"\\\\").replace(b"!", b"^", part[1:2] == b"!") + b"]"
-            )
-        else:
-            out.append(re.escape(part))
-    return b"(?s:" + b"".join(out) + b")"
 
 
 def parse_size(text: str) -> int:

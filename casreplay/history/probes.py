@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import os
 import queue
-import signal
 import subprocess
 import tempfile
 import threading
@@ -25,6 +24,7 @@ from casreplay.clock import Clock, monotonic_ns
 from casreplay.history.bisect_folder import WorkFolder, remove_folder
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.observations import Observation, signature_of, verdict_of
+from casreplay.history.probe_processes import kill_group, kill_marked, remove_abandoned
 from casreplay.model.ids import TreeId
 from casreplay.store.base import ObjectReader
 
@@ -76,7 +76,7 @@ class ProbeArea:
 
     def __init__(self, objects: ObjectReader, *, base: str | None = None) -> None:
         self._objects = objects
-        _remove_abandoned(base or tempfile.gettempdir())
+        remove_abandoned(base or tempfile.gettempdir(), PREFIX)
         self.path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base)
         self._idle: queue.LifoQueue[tuple[WorkFolder, str]] = queue.LifoQueue()
         self._reading = threading.Lock()
@@ -312,30 +312,6 @@ def clean_environment(environ: Mapping[str, str], private: str, target: Target) 
 _DROPPED = frozenset(("PYTHONPYCACHEPREFIX", "PWD", "OLDPWD", "GIT_DIR", "GIT_WORK_TREE", "GIT_INDEX_FILE"))
 
 
-def kill_group(group: int) -> None:
-    """Kill every process of a group; none left is fine."""
-    try:
-        os.killpg(group, signal.SIGKILL)
-    except (ProcessLookupError, PermissionError):
-        return
-
-
-def kill_marked(area: str) -> None:
-    """Kill processes that left their group but still carry the area in their environment (Linux only)."""
-    mark = os.fsencode(area)
-    try:
-        numbers = [name for name in os.listdir("/proc") if name.isdecimal() and int(name) != os.getpid()]
-    except OSError:
-        return
-    for name in numbers:
-        try:
-            with open(f"/proc/{name}/environ", "rb") as file:
-                if b"TMPDIR=" + mark in file.read():
-                    os.kill(int(name), signal.SIGKILL)
-        except OSError:
-            continue
-
-
 def _empty(path: str) -> None:
     try:
         with os.scandir(path) as listed:
@@ -344,25 +320,3 @@ def _empty(path: str) -> None:
         return
     if is_used:
         remove_folder(os.fsencode(path))
-
-
-def _remove_abandoned(base: str) -> None:
-    """Remove areas of processes that were killed before they could."""
-    for name in os.listdir(base):
-        if not name.startswith(PREFIX):
-            continue
-        owner = name[len(PREFIX) :].partition("-")[0]
-        path = os.path.join(base, name)
-        if owner.isdecimal() and not _is_alive(int(owner)) and os.lstat(path).st_uid == os.getuid():
-            kill_marked(path)
-            remove_folder(os.fsencode(path))
-
-
-def _is_alive(process: int) -> bool:
-    try:
-        os.kill(process, 0)
-    except ProcessLookupError:
-        return False
-    except PermissionError:
-        return True
-    return True

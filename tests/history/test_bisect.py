@@ -253,3 +253,33 @@ def test_two_windows_are_both_found_exactly():
     outcome, _, _ = run(FlipFinder(400, SearchOptions(confirm=0)), history.__getitem__)
     assert [(f.last, f.first) for f in outcome.flips] == [(99, 100), (139, 140), (339, 340)]
     assert outcome.first_bad == 340
+
+
+kinds = st.one_of(st.sampled_from([G, B, S]), st.floats(0.05, 0.95))
+
+
+@given(st.lists(kinds, min_size=2, max_size=40), st.integers(0, 2**32), st.integers(1, 4), st.integers(0, 3))
+def test_whatever_the_history_the_search_ends_with_an_answer_its_runs_support(history, seed, width, confirm):
+    """Numbers are snapshots whose runs fail with that probability."""
+    rng = random.Random(seed)
+    shown = {p: set() for p in range(len(history))}
+
+    def verdict(p):
+        kind = history[p]
+        found = kind if isinstance(kind, Verdict) else (B if rng.random() < kind else G)
+        shown[p].add(found)
+        return found
+
+    options = SearchOptions(confirm=confirm, max_runs=80)
+    outcome, _, _ = run(Bisector(len(history), options), verdict, width, limit=400)
+    if outcome.status in (Status.FOUND, Status.INTERVAL):
+        low, high = outcome.last_good, outcome.first_bad
+        assert 0 <= low < high < len(history)
+        assert (high == low + 1) == (outcome.status is Status.FOUND) or outcome.reason
+        assert outcome.candidates == (low + 1, high)
+        assert 0 <= outcome.posterior <= 1 + 1e-9
+        if not any({G, B} <= seen for seen in shown.values()):
+            assert (shown[low], shown[high]) == ({G}, {B})
+    else:
+        assert outcome.first_bad is None
+        assert outcome.reason

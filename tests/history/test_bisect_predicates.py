@@ -11,6 +11,7 @@ from casreplay.history import predicates
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_values import read_value
+from casreplay.history.path_globs import glob_regex
 from casreplay.history.predicates import sweep
 from casreplay.history.walk import find, walk
 
@@ -112,7 +113,7 @@ def test_values_of_configuration_files(path, content, key, value):
 def test_globs(glob, hits, misses):
     import re
 
-    compiled = re.compile(predicates.glob_regex(glob))
+    compiled = re.compile(glob_regex(glob))
     assert all(compiled.fullmatch(path) for path in hits)
     assert not any(compiled.fullmatch(path) for path in misses)
 

@@ -8,12 +8,11 @@ import pytest
 from support.bisect_line import ScriptedRunner, line_of
 from support.list_log import ListLog, snapshot
 
-from casreplay.errors import UsageError
+from casreplay.errors import BisectAbortedError, UsageError
 from casreplay.history.bisect import Bisector
 from casreplay.history.bisect_model import SearchOptions, Status, Verdict
 from casreplay.history.bisect_range import between, classes, first_parents
 from casreplay.history.bisect_run import (
-    BisectAbortedError,
     Judge,
     SearchJob,
     VerdictCache,
