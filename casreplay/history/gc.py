@@ -186,6 +186,9 @@ def _live_places(
         while stack:
             wanted = stack.pop()
             entry = store.entry_of(wanted)
+            if entry is not None and (entry.segment, entry.offset) in bases:
+                # Of several copies the least deep: others could be deltas of each other.
+                entry = store.least_copy(wanted)
             if entry is None:
                 if wanted in purged:
                     continue

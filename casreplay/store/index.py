@@ -180,7 +180,13 @@ class Index:
     def find_all(self, object_id: bytes) -> list[Entry]:
         """Every entry of an id, newest first: doubles are what damage to one copy is healed from."""
         state = self._state
-        found = [entry for entry in iterate(state.tail) if entry.id == object_id]
+        found = []
+        at = state.tail.find(object_id)
+        while at >= 0:
+            if at % ENTRY_BYTES == 0:
+                found.append(unpack(state.tail, at))
+            at = state.tail.find(object_id, at + 1)
+        found.reverse()
         for _, run in reversed(state.runs):
             found += run.find_all(object_id)
         return found

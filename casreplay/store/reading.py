@@ -223,14 +223,22 @@ class Decoder:
         return body, deltas
 
     def _least(self, object_id: bytes) -> Entry:
-        """The copy of the least depth."""
-        copies = [(self._depth(entry), entry) for entry in self._places.find_all(object_id)]
-        return min(copies)[1] if copies else self._found(object_id)
+        return self.least(object_id) or self._found(object_id)
+
+    def least(self, object_id: bytes) -> Entry | None:
+        """The copy of the least depth, or ``None``; a damaged one only when there is no other."""
+        copies = self._places.find_all(object_id)
+        if len(copies) < 2:
+            return copies[0] if copies else None
+        return min(copies, key=self._depth)
 
     def _depth(self, entry: Entry) -> int:
         if entry.type == RecordType.GROUP:
             return 0
-        return self._segments.record(entry.segment, entry.offset, entry.length)[0].depth
+        try:
+            return self._segments.record(entry.segment, entry.offset, entry.length)[0].depth
+        except CorruptError:
+            return MAX_DEPTH + 1
 
     def _key_or_cached(self, entry: Entry, deltas: list[_Delta]) -> Body | None:
         """The body, when it is no delta or known already; else ``None``, and the delta is noted."""
