@@ -32,6 +32,7 @@ from casreplay.workspace.guards import Limits
 from casreplay.workspace.ignore import IgnoreRules
 from casreplay.workspace.stat_cache import (
     COUNTERS,
+    IGNORED,
     CacheHeader,
     FolderRecord,
     Part,
@@ -104,7 +105,7 @@ class _Seen:
 
 
 Count = Callable[[Snapshot | None, Snapshot], ChangeCounts]
-"""Counts changes between the parent and a new snapshot."""
+"""Counts changes between the parent and a new snapshot; not asked for the figure of a first one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,6 +165,8 @@ class Committer:
         parent = self._store.log.get(snapshot.parent) if snapshot.parent else None
         self._save_cache(snapshot.root, seen, recorded=True)
         changes = count(parent, snapshot)
+        if parent is None:
+            changes = ChangeCounts(added=_listed(seen.built.records))
         return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
 
     def _record(self, draft: Snapshot, trees: _Trees, writer: WorkerWriter, ingested: Ingested) -> Snapshot:
@@ -354,6 +357,12 @@ def _coverage(found: Scan, built: Built) -> Coverage:
         for j, value in enumerate(record.counters):
             totals[j] += value
     return Coverage(**dict(zip(COUNTERS, totals, strict=True)))
+
+
+def _listed(records: Mapping[bytes, FolderRecord]) -> int:
+    """Paths that a comparison with nothing lists: every entry but folders that hold something."""
+    kept = {path: len(record.states) - record.states.count(IGNORED) for path, record in records.items()}
+    return sum(kept.values()) - sum(1 for path, n in kept.items() if n and path)
 
 
 def _replaced(found: Scan, records: Mapping[bytes, FolderRecord]) -> set[int]:

@@ -8,6 +8,7 @@ them: a commit that finds nothing changed must not pay for diffs, names or resto
 from __future__ import annotations
 
 import os
+import stat
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
@@ -364,8 +365,7 @@ class Repository:
     def _count_and_index(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
         if before is None:
             self.paths_index.append(after, None, ())
-            covered = after.coverage
-            return ChangeCounts(added=covered.files + covered.symlinks + covered.special)
+            return ChangeCounts()  # the committer knows what it listed
         from casreplay.history.diff import counts, diff_trees, without_full_folders
 
         changes = list(diff_trees(self.objects, before.root, after.root, folders=True))
@@ -482,13 +482,18 @@ def _store_inside(root: bytes, store: PathLike) -> tuple[bytes, ...]:
     return (place[len(top) + 1 :],) if is_inside(place, top) and place != root else ()
 
 
+def _open_at_once(path: bytes, flags: int) -> int:
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not keep us waiting
+
+
 def _ignore_reader(root: bytes) -> Callable[[bytes], bytes | None]:
-    """Reads ignore files below ``root``; one that cannot be read, or is huge, has no rules."""
+    """Reads ignore files below ``root``; one that cannot be read, or is no file, has no rules."""
 
     def read(path: bytes) -> bytes | None:
         try:
-            with open(os.path.join(root, path), "rb") as file:
-                return file.read(MAX_IGNORE_FILE_BYTES)
+            with open(os.path.join(root, path), "rb", opener=_open_at_once) as file:
+                is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
+                return file.read(MAX_IGNORE_FILE_BYTES) if is_file else None
         except OSError:
             return None
 

@@ -9,6 +9,7 @@ empty file. Does not hash and does not store.
 
 from __future__ import annotations
 
+import errno
 import os
 import stat
 import time
@@ -61,7 +62,7 @@ def _row(s: os.stat_result) -> FileStat:
 
 
 def _failed(error: OSError) -> Captured:
-    gone = isinstance(error, FileNotFoundError | NotADirectoryError)
+    gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # ELOOP: a link took the name
     return Captured(EntryState.VANISHED if gone else EntryState.UNREADABLE, _NOTHING, None)
 
 

@@ -153,15 +153,24 @@ class IgnoreRules:
             if found is not None:
                 return found
             texts = self._texts(path)
-        if path:
-            above, _, name = path.rpartition(b"/")
-            rules = self.for_folder(above).enter(name, texts)
-        else:
-            rules = self._base.with_files(texts)
+        unknown = [(path, texts)]
+        rules = None
+        while rules is None and unknown[-1][0]:  # no recursion: folders nest deeper than Python's stack
+            above = unknown[-1][0].rpartition(b"/")[0]
+            rules = self._by_path.get(above)
+            if rules is None:
+                unknown.append((above, self._texts(above)))
+        for one, its_texts in reversed(unknown):
+            name = one.rpartition(b"/")[2]
+            rules = self._base.with_files(its_texts) if rules is None else rules.enter(name, its_texts)
+            self._keep(one, rules)
+        assert rules is not None
+        return rules
+
+    def _keep(self, path: bytes, rules: FolderRules) -> None:
         if len(self._by_path) >= CACHED_FOLDERS:
             self._by_path.clear()
         self._by_path[path] = rules
-        return rules
 
     def ignores(self, path: bytes, *, is_folder: bool) -> bool:
         """Whether ``path`` or a folder above it is left out. For single questions, not for walks."""

@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 
+from casreplay.model.paths import MAX_DEPTH
 from casreplay.workspace import workers
 
 __all__ = ["COLUMNS", "Listing", "changed_listings", "list_folder", "list_tree", "open_folder"]
@@ -104,15 +105,27 @@ def list_folder(root_fd: int, path: bytes, device: int) -> Listing:
         device: the workspace's device; a folder on another one is a mount point.
 
     Raises:
-        OSError: the folder cannot be opened or read; ``EXDEV``: it is a mount point.
+        OSError: the folder cannot be opened or read; ``EXDEV``: it is a mount point;
+            ``ENAMETOOLONG``: it lies deeper than a snapshot may go.
     """
-    fd = os.open(path or b".", _OPEN_FOLDER, dir_fd=root_fd)
+    if path.count(b"/") >= MAX_DEPTH - 2:  # its entries must still be within what readers accept
+        raise OSError(errno.ENAMETOOLONG, "A folder lies too deep", path)
+    fd = _opened(root_fd, path)
     try:
         if os.fstat(fd).st_dev != device:
             raise OSError(errno.EXDEV, "A mount point is not entered", path)
         return _list_open(fd)
     finally:
         os.close(fd)
+
+
+def _opened(root_fd: int, path: bytes) -> int:
+    try:
+        return os.open(path or b".", _OPEN_FOLDER, dir_fd=root_fd)
+    except OSError as error:
+        if error.errno != errno.ENAMETOOLONG:
+            raise
+    return open_folder(root_fd, path)  # longer than one call can name: step by step
 
 
 def _list_open(fd: int) -> Listing:
