@@ -482,7 +482,7 @@ def _store_inside(root: bytes, store: PathLike) -> tuple[bytes, ...]:
     return (place[len(top) + 1 :],) if is_inside(place, top) and place != root else ()
 
 
-def _open_at_once(path: bytes, flags: int) -> int:
+def _open_at_once(path: str | bytes, flags: int) -> int:
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not keep us waiting
 
 
