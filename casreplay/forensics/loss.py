@@ -2,14 +2,16 @@
 
 Owns what counts as a loss. Deleted and not renamed; emptied; truncated (a shorter file
 that is the beginning or the end of the old one, or less than a tenth of it); overwritten
-(less than three tenths of the old lines are left, or something that is no file took its
-place). An ordinary edit is none. A loss is recoverable when the store still holds the
-content; the answer comes from the store, never from a guess.
+(less than three tenths of the old lines, in files of few lines of the old words, are left,
+or something that is no file took its place). An ordinary edit is none. A loss is recoverable
+when the store still holds the content; the answer comes from the store, never from a guess.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+import re
+from collections import Counter
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass
 from enum import StrEnum
 
@@ -24,6 +26,9 @@ __all__ = ["Loss", "LossKind", "LossLedger", "find_losses"]
 SMALL_SHARE = 10
 """A file left with less than one part in so many of its bytes is truncated."""
 KEPT_PERCENT = 30
+FEW_LINES = 5
+"""Files of up to so many lines are compared by words."""
+_WORD = re.compile(rb"\w+")
 COMPARED_BYTES = 1 << 20
 """Files above this are judged by their sizes."""
 
@@ -182,9 +187,15 @@ def _is_cut(old: bytes, new: bytes) -> bool:
 
 def _kept_percent(old: bytes, new: bytes) -> int:
     """How much of the old content is left, whatever was added: similarity, scaled to the old length."""
-    return similarity(old, new) * max(len(old), len(new)) // max(1, len(old))
+    kept = similarity(old, new) * max(len(old), len(new)) // max(1, len(old))
+    if kept < KEPT_PERCENT and old.count(b"\n") <= FEW_LINES:
+        return max(kept, _kept_words_percent(old, new))
+    return kept
 
 
-def first_without(sequences: Sequence[int], after: int) -> int | None:
-    """The first of the ascending ``sequences`` beyond ``after``: where a path first changed."""
-    return next((one for one in sequences if one > after), None)
+def _kept_words_percent(old: bytes, new: bytes) -> int:
+    """The same by words, for files of so few lines that a line says little."""
+    before, after = Counter(_WORD.findall(old)), Counter(_WORD.findall(new))
+    total = sum(len(word) * number for word, number in before.items())
+    kept = sum(len(word) * number for word, number in (before & after).items())
+    return 100 * kept // max(1, total)

@@ -179,7 +179,8 @@ def _diff(block: DiffBlock, anchors: Anchors) -> str:
     rows = "".join(_diff_row(row) for row in block.rows)
     return (
         f'<details open id="{name}"><summary><strong>{text(block.path)}</strong></summary>'
-        '<div class="scroll"><table class="diff"><colgroup><col class="no"><col><col class="no"><col></colgroup>'
+        '<div class="scroll"><table class="diff"><colgroup><col class="no"><col>'
+        '<col class="no"><col></colgroup>'
         f"<tbody>{rows}</tbody></table></div>{note}</details>"
     )
 
