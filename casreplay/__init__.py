@@ -1,6 +1,6 @@
 """casreplay: a flight recorder and forensics bench for workspaces that agents change.
 
-The names below are the programming interface; they are stable. Importing the package costs
+The names below are the programming interface; they are stable (docs/api.md). Importing the package costs
 nothing: each name is loaded when it is first used.
 
     from casreplay import CommitOptions, Repository
@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from casreplay.errors import CasreplayError
     from casreplay.history.commit import CommitOptions, CommitResult
     from casreplay.history.repository import Repository
+    from casreplay.history.restore import Restored, RestoreOptions
     from casreplay.model.changes import Change, ChangeCounts, ChangeKind
     from casreplay.model.config import Config
     from casreplay.model.objects import Coverage, EntryKind, EntryState, Snapshot, TreeEntry
@@ -37,6 +38,8 @@ _HOMES = {
     "EntryKind": "casreplay.model.objects",
     "EntryState": "casreplay.model.objects",
     "Repository": "casreplay.history.repository",
+    "RestoreOptions": "casreplay.history.restore",
+    "Restored": "casreplay.history.restore",
     "Snapshot": "casreplay.model.objects",
     "TreeEntry": "casreplay.model.objects",
 }
@@ -53,6 +56,8 @@ __all__ = [
     "EntryKind",
     "EntryState",
     "Repository",
+    "RestoreOptions",
+    "Restored",
     "Snapshot",
     "TreeEntry",
     "__version__",

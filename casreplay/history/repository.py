@@ -238,7 +238,7 @@ class Repository:
         return found.tree_id
 
     def walk(self, snapshot: Snapshot, path: bytes = b"") -> Iterator[tuple[bytes, TreeEntry]]:
-        """Path and entry of everything at or below ``path``, in name order, folders first."""
+        """Path and entry of everything below ``path``, in name order, folders first; a file gives itself."""
         from casreplay.history import walk as walking
 
         return walking.walk(self.objects, snapshot.root, path=path)
