@@ -4,7 +4,7 @@ Three cases, tried in this order:
 
 1. An exact step function (few changes of value, each level held): its steps, largest first. No statistics.
 2. Otherwise change points by PELT on rank-transformed values, squared error, penalty
-   3 sigma^2 ln n with sigma = MAD(differences) / (0.6745 sqrt 2), raised for autocorrelation rho by
+   3 sigma^2 ln n with sigma = MAD(differences) / (0.6745 sqrt 2) or more, raised for autocorrelation rho by
    (1 + rho) / (1 - rho)^2: differences of such noise show only (1 - rho) of its variance, and its
    sums have (1 + rho) / (1 - rho) times more. A least effect. Ranks make it deaf to outliers.
 3. A monotone trend (Mann-Kendall) is a slope; change points are then looked for in what is left.
@@ -165,11 +165,15 @@ def _ranks(values: Sequence[float]) -> list[float]:
     return ranks
 
 
-def _sigma(values: Sequence[float]) -> float:
-    """Noise of a series, deaf to its steps. Falls back to the mean difference where half are 0."""
-    steps = [b - a for a, b in pairwise(values)]
-    spread = median(abs(s) for s in steps) / (0.6745 * sqrt(2))
-    return spread or sum(abs(s) for s in steps) / len(steps) / (1.128 * sqrt(2))
+def _sigma(ranks: Sequence[float]) -> float:
+    """Noise of ranks from their differences: by the median or the mean square, whichever says more.
+
+    Ranks are bounded, so that a few steps barely move the mean square; where most
+    neighbours are equal the median alone would take the rest for signal.
+    """
+    steps = [b - a for a, b in pairwise(ranks)]
+    by_median = median(abs(s) for s in steps) / (0.6745 * sqrt(2))
+    return max(by_median, sqrt(sum(s * s for s in steps) / len(steps) / 2))
 
 
 def _autocorrelation(values: Sequence[float]) -> float:

@@ -61,12 +61,14 @@ class MetricTools:
         covers: which paths ``count:`` and ``secrets`` look at; ``None`` for all.
         secrets: ``(path, content) -> number of secrets``; ``None`` where there is no scanner.
         run: ``(command line) -> snapshot -> number``; ``None`` where commands cannot run.
+        diffs: the last pair of trees that was compared, shared by the metrics that need it.
     """
 
     count: Callable[[str], Callable[[bytes], int]]
     covers: Callable[[bytes], bool] | None = None
     secrets: Callable[[bytes, bytes], int] | None = None
     run: Callable[[str], Callable[[Snapshot], float | None]] | None = None
+    diffs: dict[tuple[bytes, bytes], tuple[int, int]] = field(default_factory=dict)
 
 
 def make_metric(name: str, objects: ObjectReader, tools: MetricTools) -> Metric:
@@ -79,7 +81,7 @@ def make_metric(name: str, objects: ObjectReader, tools: MetricTools) -> Metric:
     if name in _SIMPLE:
         return _FromCoverage(name, _SIMPLE[name])
     if name in ("churn", "deletions"):
-        return _FromDiff(name, objects)
+        return _FromDiff(name, objects, tools.diffs)
     if name == "empty":
         return _Folded(name, "files", TreeFold(objects, _empty_files))
     if kind in ("size", "lines") and argument:
@@ -125,23 +127,26 @@ class _FromCoverage:
         return float(getattr(snapshot.coverage, self.name))
 
 
+@dataclass(slots=True)
 class _FromDiff:
-    """Changes since the sample before. Cost: the folders that differ."""
+    """Changes since the sample before. Cost: the folders that differ, once for all metrics of the kind."""
 
-    def __init__(self, name: str, objects: ObjectReader) -> None:
-        self.name, self.unit = name, "paths"
-        self._objects = objects
+    name: str
+    objects: ObjectReader
+    shared: dict[tuple[bytes, bytes], tuple[int, int]]
+    unit: str = "paths"
 
     def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
-        """How many paths changed; nothing for the first sample."""
+        """How many paths changed, or were deleted; nothing for the first sample."""
         if previous is None:
             return None
-        if previous.tree == snapshot.tree:
-            return 0.0
-        changes = diff_trees(self._objects, previous.root, snapshot.root)
-        if self.name == "churn":
-            return float(sum(1 for _ in changes))
-        return float(sum(change.kind is ChangeKind.DELETED for change in changes))
+        key = (previous.tree, snapshot.tree)
+        if key not in self.shared:
+            self.shared.clear()
+            kinds = [change.kind for change in diff_trees(self.objects, previous.root, snapshot.root)]
+            self.shared[key] = len(kinds), kinds.count(ChangeKind.DELETED)
+        changed, deleted = self.shared[key]
+        return float(changed if self.name == "churn" else deleted)
 
 
 @dataclass(slots=True)

@@ -16,6 +16,10 @@ def noise(rng, n, kind):
         return [rng.random() for _ in range(n)]
     if kind == "counts":
         return [float(rng.randint(0, 6)) for _ in range(n)]
+    if kind == "mostly":
+        return [float(rng.choice([10] * 14 + [9] * 5 + [8])) for _ in range(n)]
+    if kind == "seldom":
+        return [float(rng.random() < 0.1) for _ in range(n)]
     value, out = 0.0, []
     for _ in range(n):
         value = 0.7 * value + rng.gauss(0, 1)
@@ -23,7 +27,7 @@ def noise(rng, n, kind):
     return out
 
 
-@pytest.mark.parametrize("kind", ["normal", "heavy", "uniform", "counts", "wandering"])
+@pytest.mark.parametrize("kind", ["normal", "heavy", "uniform", "counts", "wandering", "mostly", "seldom"])
 def test_noise_raises_almost_no_alarms(kind):
     rng = random.Random(11)
     alarms = sum(len(analyse(noise(rng, 500, kind)).changes) for _ in range(12))
