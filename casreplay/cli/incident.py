@@ -11,7 +11,7 @@ from casreplay.cli.analyze import incident_database
 from casreplay.cli.options import group, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import ago, clock_time, columns, count, duration, safe, safe_line
-from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
+from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError, UsageError
 
 if TYPE_CHECKING:
     from casreplay.model.incidents import Incident
@@ -52,7 +52,7 @@ def list_(session: Session, /, **options: Any) -> None:
 
     opened = {one for one in Status if one.is_open} if options["only_open"] else set()
     wanted = {Status(one) for one in options["states"]} or opened
-    since_ns = _since(session, options["since"])
+    since_ns = since_option(session, options["since"])
     with incident_database(session) as database:
         found = database.incidents(statuses=wanted, since_ns=since_ns, tag=options["tag"])
     if options["as_json"]:
@@ -75,12 +75,17 @@ def list_(session: Session, /, **options: Any) -> None:
         session.out.line("No incidents")
 
 
-def _since(session: Session, text: str | None) -> int | None:
+def since_option(session: Session, text: str | None) -> int | None:
+    """The point in time that ``--since`` names: ``2w`` is two weeks ago; ``None`` when it was not given."""
     if text is None:
         return None
-    from casreplay.history.times import parse_time  # noqa: PLC0415 - only when asked for
+    from casreplay.history.times import parse_duration, parse_time  # noqa: PLC0415 - only when asked for
 
-    return parse_time(text, now_ns=session.clock(), zone=None)
+    now = session.clock()
+    try:
+        return now - parse_duration(text)
+    except UsageError:
+        return parse_time(text, now_ns=now, zone=None)
 
 
 @incident.command("show", examples=["casreplay incident show INC-0001", "casreplay incident show 1 --json"])
@@ -394,13 +399,17 @@ def _read_all(session: Session, stores: tuple[str, ...]) -> tuple[list[tuple[str
 
     found: list[tuple[str, Incident]] = []
     ignored: dict[str, str] = {}
-    for text in stores:
-        folder = os.fsdecode(session.path(text))
+    folders = list(dict.fromkeys(os.path.realpath(os.fsdecode(session.path(text))) for text in stores))
+    names = [os.path.basename(folder) for folder in folders]
+    for folder, name in zip(folders, names, strict=True):
         if not os.path.isfile(os.path.join(folder, "format")):
             raise NoRepositoryError(
                 f"There is no store at {folder}", hint="Name the store's own folder", store=folder
             )
-        prefix = f"{os.path.basename(folder)}:" if len(stores) > 1 else ""
+        shown = name if names.count(name) == 1 else folder
+        prefix = f"{shown}:" if len(folders) > 1 else ""
+        if not os.path.exists(os.path.join(folder, NAME)):
+            continue
         with IncidentDatabase(os.path.join(folder, NAME), clock=session.clock) as database:
             found += [(prefix, one) for one in database.incidents()]
             ignored.update(database.ignored())

@@ -14,6 +14,7 @@ from typing import Any
 
 from casreplay.codec.hashing import blob_id
 from casreplay.forensics.logs import mask
+from casreplay.forensics.logs.timestamps import TimestampReader
 from casreplay.model.findings import Severity
 from casreplay.model.incidents import Incident
 
@@ -77,13 +78,19 @@ def fingerprint(document: Mapping[str, Any]) -> str:
         strong = sorted({f"{one['rule']} {_shape(one['path'])}" for one in findings})
     messages = sorted(
         {
-            mask(piece["message"].encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
+            mask(_undated(piece["message"]).encode("utf-8", "surrogatepass")).decode("utf-8", "replace")
             for piece in evidence
             if not piece["rule"].startswith("change.")
         }
     )
     words = [document.get("root_cause", ""), document.get("sub_cause", ""), *strong, *messages]
     return blob_id("\0".join(words).encode("utf-8", "surrogatepass"))[:6].hex()
+
+
+def _undated(message: str) -> str:
+    """A log line without the time in front: one program writes it, another does not."""
+    stamp = TimestampReader().read(message)
+    return message[stamp.end :].lstrip() if stamp is not None else message
 
 
 def _shape(path: str) -> str:
