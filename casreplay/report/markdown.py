@@ -23,7 +23,7 @@ from casreplay.report.wording import plain
 
 __all__ = ["to_markdown"]
 
-_SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&@]|:(?=//)|^[#+-]|^(?=\d+[.)]))")
+_SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&@]|:(?=//)|(?<=[Ww]{3})\.|^[#+-]|^(?=\d+[.)]))")
 _BAR = 30
 _SIGNS = {"same": " ", "changed": "~", "removed": "-", "added": "+"}
 
