@@ -199,3 +199,29 @@ def test_tables_of_toml_arrays_have_lines_and_names() -> None:
     before = '[[job]]\nname = "a"\nn = 1\n\n[[job]]\nname = "b"\nn = 2\n'
     [(kind, key, old, new, _, line)] = differ(before, before.replace("n = 2", "n = 3"), "a.toml")
     assert (kind, key, old, new, line) == ("changed", "job[name=b].n", "2", "3", 7)
+
+
+@pytest.mark.parametrize(
+    ("path", "piece", "tail"),
+    [
+        (b"a.yaml", b"[", b""),
+        (b"a.yaml", b"{a: ", b""),
+        (b"a.yaml", b"- ", b""),
+        (b"a.yaml", b"? ", b""),
+        (b"a.toml", b"[", b""),
+        (b"a.toml", b"a.", b"b = 1"),
+        (b"a.toml", b'"a" . ', b"b = 1"),
+        (b"a.json", b"[", b""),
+        (b"a.json", b'{"a":', b""),
+        (b"a.ini", b"[", b""),
+        (b"a.ini", b"a = 1\n" + b" b\n" * 9, b""),
+        (b".env", b"A=", b""),
+        (b".env", b'A="x\n', b""),
+        (b"a.properties", b"a=\\\n", b""),
+    ],
+)
+def test_hostile_nesting_neither_crashes_nor_takes_long(path, piece, tail) -> None:
+    data = piece * (1_500_000 // len(piece)) + tail
+    diff = compare(None, data, path)
+    assert diff is not None
+    assert diff.failure is not None or path in (b".env", b"a.properties", b"a.ini")

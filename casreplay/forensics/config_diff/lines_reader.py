@@ -30,6 +30,9 @@ _TOML_TABLE = re.compile(r"\s*\[(?P<many>\[)?\s*(?P<name>[^\]]+?)\s*\]{1,2}")
 _TOML_KEY = re.compile(
     r"""\s*(?P<key>(?:"[^"]*"|'[^']*'|[\w\-]+)(?:\s*\.\s*(?:"[^"]*"|'[^']*'|[\w\-]+))*)\s*="""
 )
+_TOML_STRING = re.compile(r""""[^"\n]*"|'[^'\n]*'""")
+_TOML_DEEP = re.compile(rf"(?<![\w.\-])(?:[\w\-]++[ \t]*+\.[ \t]*+){{{MAX_DEPTH}}}")
+"""Keys of so many parts: ``tomllib`` needs memory in the square of their number."""
 _TOML_LINE = re.compile(r"line (\d+)")
 
 
@@ -54,30 +57,39 @@ def read_ini(text: str) -> Parsed:
     Raises:
         ParseFailure: a line is neither a section, a key, a comment nor a continuation.
     """
-    collector, section, pending = Collector(), "", ""
+    collector, section = Collector(), ""
+    pending: tuple[str, int, list[str]] | None = None
     for number, line in enumerate(text.splitlines(), 1):
         if not line.strip() or line.lstrip()[0] in "#;":
             continue
+        if line[0] in " \t" and pending is not None:
+            pending[2].append(line.strip())
+            continue
+        _finish(collector, pending)
+        pending = None
         heading = _SECTION.match(line)
-        pair = _PAIR.match(line)
         if heading is not None:
-            section, pending = heading["name"].strip(), ""
-        elif line[0] in " \t" and pending:
-            last = collector.entries.pop()
-            collector.add(last.key, "string", f"{last.value}\n{line.strip()}", last.line)
-        elif pair is not None:
-            pending = f"{section}.{pair['key']}" if section else pair["key"]
-            collector.add(pending, *_kind(_unquoted(pair["value"])), number)
-        elif re.fullmatch(r"\s*[\w.\-]+\s*", line):
-            pending = f"{section}.{line.strip()}" if section else line.strip()
-            collector.add(pending, "null", "", number)
-        else:
+            section = heading["name"].strip()
+            continue
+        pair = _PAIR.match(line)
+        if pair is None and not re.fullmatch(r"\s*[\w.\-]+\s*", line):
             raise ParseFailure("has a line that is neither a section nor a key", number)
+        name, value = (pair["key"], [_unquoted(pair["value"])]) if pair else (line.strip(), [])
+        pending = (f"{section}.{name}" if section else name, number, value)
+    _finish(collector, pending)
     return collector.done()
 
 
+def _finish(collector: Collector, pending: tuple[str, int, list[str]] | None) -> None:
+    """Keep a key of an INI file with all lines of its value; a key alone has none."""
+    if pending is not None:
+        key, line, parts = pending
+        kind, value = _kind("\n".join(parts)) if parts else ("null", "")
+        collector.add(key, kind, value, line)
+
+
 def read_env(text: str) -> Parsed:
-    """Entries of a ``.env`` file.
+    """Entries of a ``.env`` file; a quoted value may go on over lines.
 
     Raises:
         ParseFailure: a line is neither an assignment nor a comment.
@@ -92,35 +104,37 @@ def read_env(text: str) -> Parsed:
         pair = _ENV.match(line)
         if pair is None:
             raise ParseFailure("has a line that is no assignment", number)
-        value, start = pair["value"], number
-        quote = value[:1]
-        if quote in ('"', "'") and value and not _closed(value, quote):
-            while number < len(lines) and not _closed(value, quote):
-                value += "\n" + lines[number]
+        parts, start, quote = [pair["value"]], number, pair["value"][:1]
+        if quote in ('"', "'") and not _has_quote(parts[0][1:], quote):
+            while number < len(lines):
+                parts.append(lines[number])
                 number += 1
-        collector.add(pair["key"], *_kind(_unquoted(value)), start)
+                if _has_quote(parts[-1], quote):
+                    break
+        collector.add(pair["key"], *_kind(_unquoted("\n".join(parts))), start)
     return collector.done()
 
 
-def _closed(value: str, quote: str) -> bool:
-    return len(value) > 1 and re.search(rf"(?<!\\){quote}", value[1:]) is not None
+def _has_quote(text: str, quote: str) -> bool:
+    return re.search(rf"(?<!\\){quote}", text) is not None
 
 
 def read_properties(text: str) -> Parsed:
     """Entries of a Java properties file, continuation lines joined. Anything is a key there."""
-    collector, held, start = Collector(), "", 0
+    collector, start = Collector(), 0
+    held: list[str] = []
     for number, line in enumerate(text.splitlines(), 1):
         if not held and (not line.strip() or line.lstrip()[0] in "#!"):
             continue
         start = start if held else number
-        held += line.lstrip() if held else line
-        if (len(held) - len(held.rstrip("\\"))) % 2:
-            held = held[:-1]
+        goes_on = (len(line) - len(line.rstrip("\\"))) % 2 == 1
+        held.append((line.lstrip() if held else line)[: -1 if goes_on else None])
+        if goes_on:
             continue
-        pair = _PROPERTY.match(held + " ")
+        pair = _PROPERTY.match("".join(held) + " ")
         if pair is not None:
             collector.add(pair["key"], *_kind(pair["value"].strip()), start)
-        held = ""
+        held = []
     return collector.done()
 
 
@@ -130,6 +144,8 @@ def read_toml(text: str) -> Parsed:
     Raises:
         ParseFailure: not TOML.
     """
+    if _TOML_DEEP.search(_TOML_STRING.sub("q", text)):
+        raise ParseFailure(f"is nested deeper than {MAX_DEPTH} levels")
     try:
         value = tomllib.loads(text)
     except tomllib.TOMLDecodeError as error:

@@ -31,15 +31,19 @@ _USER_OPTION = re.compile(
 )
 _SSHPASS = re.compile(rb"""sshpass -p[ ]?["']?(?P<v>[^\s"']{4,128})""")
 _MYSQL = re.compile(rb"""mysql[\w\-]{0,12}(?: [^\n|;&]{0,200}?)? -p(?P<v>[^\s"'=\-][^\s"']{3,128})""")
+# A JSON web token may start where a word starts or right after a JSON escape (\n).
+_JWT_START = rb"(?:(?<![\w\-])|(?<=\\[nrt]))"
 _JWT = re.compile(
-    rb"(?P<v>(?P<head>eyJ[\w\-]{8,2048})\.(?P<body>eyJ[\w\-]{4,8192})\.[\w\-]{16,2048})(?![\w\-])"
+    _JWT_START
+    + rb"(?P<v>(?P<head>eyJ[\w\-]{8,2048})\.(?P<body>eyJ[\w\-]{4,8192})\.[\w\-]{16,2048})(?![\w\-])"
 )
 _JWE = re.compile(
-    rb"(?P<v>(?P<head>eyJ[\w\-]{8,2048})\.(?P<body>[\w\-]{0,2048})\.[\w\-]{8,64}\.[\w\-]{8,8192}\.[\w\-]{16,64})(?![\w\-])"
+    _JWT_START + rb"(?P<v>(?P<head>eyJ[\w\-]{8,2048})\.(?P<body>[\w\-]{0,2048})"
+    rb"\.[\w\-]{8,64}\.[\w\-]{8,8192}\.[\w\-]{16,64})(?![\w\-])"
 )
 _PEM = re.compile(
     rb"-----BEGIN (?P<kind>[A-Z0-9 ]{0,30}PRIVATE KEY(?: BLOCK)?)-----"
-    rb"(?P<v>(?:[A-Za-z0-9+/=\s\\:,\-.()>|]|\\u000[aAdD]){20,16000}?)(?=-----END|[^A-Za-z0-9+/=\s\\:,\-.()>|]|\Z)"
+    rb"(?P<v>(?:(?!-----)[A-Za-z0-9+/=\s\\:,\-.()>|]){20,16000})"
 )
 _NETRC = re.compile(
     rb"(?:machine\s+\S{1,200}|default)\s+login\s+\S{1,200}\s+(?:account\s+\S+\s+)?password\s+(?P<v>[\x21-\x7e\x80-\xff]{3,200})"
