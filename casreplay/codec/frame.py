@@ -18,7 +18,7 @@ import zstandard
 
 from casreplay.errors import CorruptError
 
-__all__ = ["MAX_RAW_BYTES", "compress", "decompress"]
+__all__ = ["MAX_RAW_BYTES", "compress", "decompress", "decompress_start"]
 
 MAX_RAW_BYTES = 64 << 20
 """No frame decompresses to more than this, whatever its record says."""
@@ -100,3 +100,23 @@ def decompress(frame: Bytes, raw_bytes: int, *, prefix: Bytes | None = None) -> 
     if len(raw) != raw_bytes:
         raise CorruptError(f"A frame decoded to {len(raw)} bytes where {raw_bytes} were recorded")
     return raw
+
+
+def decompress_start(frame: Bytes, raw_bytes: int, count: int) -> bytes:
+    """The first ``count`` of the ``raw_bytes`` bytes that ``frame`` encodes; the rest is not decoded.
+
+    Raises:
+        CorruptError: as for ``decompress``, as far as it was decoded.
+    """
+    if not 0 <= count <= raw_bytes <= MAX_RAW_BYTES:
+        raise CorruptError(f"A frame of {raw_bytes} bytes is asked for {count}")
+    try:
+        claimed = zstandard.get_frame_parameters(frame).content_size
+        if claimed != raw_bytes:
+            raise CorruptError(f"A frame holds {claimed} bytes where {raw_bytes} were recorded")
+        start = _decompressor().stream_reader(frame).read(count)
+    except zstandard.ZstdError as error:
+        raise CorruptError(f"A compressed frame cannot be decoded ({error})") from error
+    if len(start) != count:
+        raise CorruptError(f"A frame decoded to {len(start)} bytes where {count} were asked for")
+    return start

@@ -38,6 +38,8 @@ _BODY_CACHE_BYTES = 16 << 20
 _V = TypeVar("_V")
 _Place = tuple[int, ...]
 _Delta = tuple[RecordHeader, memoryview]
+_Members = tuple[bytes, list[int], bytes]
+"""Ids of a group's objects, where each starts, and the decoded bytes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -121,7 +123,8 @@ class Decoder:
     def __init__(self, segments: Segments, places: Places) -> None:
         self._segments = segments
         self._places = places
-        self._groups: _ByteCache[tuple[bytes, list[int], bytes]] = _ByteCache(_GROUP_CACHE_BYTES)
+        self._groups: _ByteCache[_Members] = _ByteCache(_GROUP_CACHE_BYTES)
+        self._asked_last: tuple[int, int] = (0, 0)
         self._bodies: _ByteCache[Body] = _ByteCache(_BODY_CACHE_BYTES)
 
     def clear(self) -> None:
@@ -258,19 +261,35 @@ class Decoder:
         return Body(raw, header.kind, 0, entry.id, header.lengths[0], header.type == RecordType.CHUNKED)
 
     def _member(self, entry: Entry) -> bytes:
-        """One object of a group; the decoded group is kept for its neighbours."""
-        group = self._groups.get((entry.segment, entry.offset))
+        """One object of a group.
+
+        The first time a group is asked, it is decoded as far as the object reaches; the second
+        time, whole, and kept for its neighbours. One object of many groups costs half so.
+        """
+        place = (entry.segment, entry.offset)
+        position = entry.position
+        group = self._groups.get(place)
         if group is None:
-            header, stored = self._segments.record(entry.segment, entry.offset, entry.length)
+            header, stored = self._segments.record(*place, entry.length)
             if header.type != RecordType.GROUP or header.kind != entry.kind:
                 raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
-            group = (header.ids, list(accumulate(header.lengths, initial=0)), _decoded(header, stored))
-            self._groups.put((entry.segment, entry.offset), group, len(group[2]) + len(group[0]))
-        ids, starts, raw = group
-        position = entry.position
-        if ids[32 * position : 32 * position + 32] != entry.id:
-            raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
-        return raw[starts[position] : starts[position + 1]]
+            starts = list(accumulate(header.lengths, initial=0))
+            is_first = place != self._asked_last and header.encoding == Encoding.ZSTD
+            self._asked_last = place
+            if is_first and position < len(header.lengths):
+                raw = frame.decompress_start(stored, header.raw_bytes, starts[position + 1])
+                return _sliced((header.ids, starts, raw), entry)
+            group = (header.ids, starts, _decoded(header, stored))
+            self._groups.put(place, group, len(group[2]) + len(group[0]))
+        return _sliced(group, entry)
+
+
+def _sliced(group: _Members, entry: Entry) -> bytes:
+    ids, starts, raw = group
+    position = entry.position
+    if ids[32 * position : 32 * position + 32] != entry.id:
+        raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
+    return raw[starts[position] : starts[position + 1]]
 
 
 def _decoded(header: RecordHeader, stored: memoryview) -> bytes:

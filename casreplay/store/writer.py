@@ -42,6 +42,8 @@ GROUP_BYTES = 256 << 10
 _SNIFFED_BYTES = 512
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
+CAREFUL_GROUP_BYTES = 1 << 20
+"""And in larger frames: fewer of them have to be decoded for the earlier versions of changed files."""
 _OPEN_SEGMENTS = 4
 """Full segments that stay open, so that the system writes them back while we go on."""
 _MIN_DELTA_BYTES = 64
@@ -250,7 +252,8 @@ class SegmentWriter:
         else:
             # Noise between texts would push them out of each other's sight; NUL tells as git does.
             group = self._binaries if b"\0" in raw[:_SNIFFED_BYTES] else self._texts
-        if group.held + len(raw) > GROUP_BYTES or len(group.ids) >= MAX_GROUP_MEMBERS:
+        limit = CAREFUL_GROUP_BYTES if self._compressed < CAREFUL_BYTES else GROUP_BYTES
+        if group.held + len(raw) > limit or len(group.ids) >= MAX_GROUP_MEMBERS:
             self._flush_group(group)
         self._own[object_id] = -1 - len(group.ids)
         group.ids.append(object_id)

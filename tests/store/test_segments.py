@@ -52,7 +52,12 @@ def test_a_group_has_its_bounds(store, monkeypatch):
     record(store, *[(noise(60_000, seed=i), None) for i in range(30)])
     groups = [header for header in headers(store) if header.type is RecordType.GROUP]
     assert max(len(group.lengths) for group in groups) == 100
-    assert max(group.raw_bytes for group in groups) <= writer_module.GROUP_BYTES
+    assert max(group.raw_bytes for group in groups) <= writer_module.CAREFUL_GROUP_BYTES
+    before = len(headers(store))
+    monkeypatch.setattr(writer_module, "CAREFUL_BYTES", 0)
+    record(store, *[(noise(60_000, seed=100 + i), None) for i in range(30)])
+    later = [header for header in headers(store)[before:] if header.type is RecordType.GROUP]
+    assert max(group.raw_bytes for group in later) <= writer_module.GROUP_BYTES
 
 
 def test_a_changed_file_costs_its_change(store):
@@ -166,7 +171,7 @@ def test_chunk_lists_are_deltas_too(store):
 def test_segments_are_sealed(store, monkeypatch):
     monkeypatch.setattr(writer_module, "SEAL_BYTES", 100_000)
     monkeypatch.setattr(segments_module, "SEAL_BYTES", 100_000)
-    monkeypatch.setattr(writer_module, "GROUP_BYTES", 100_000)
+    monkeypatch.setattr(writer_module, "CAREFUL_GROUP_BYTES", 100_000)
     raws = [noise(60_000, seed=i) for i in range(40)]
     record(store, *[(raw, None) for raw in raws])
     assert len(store.segments.numbers()) >= 12
