@@ -23,6 +23,8 @@ MAX_READ = 400
 """Changed files whose contents are compared; the rest is judged by kind, role and size."""
 MATTERS = 0.75
 """Least weight of changed code that is taken for changed."""
+OUTPUT_WEIGHT = 1.5
+"""Most that a damaged or vanished output weighs before linking."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,36 +70,52 @@ def read_changes(case: Case, mentions: Mentions, *, log_paths: frozenset[bytes] 
     keys: dict[bytes, list[KeyChange]] = {}
     for key in case.key_changes:
         keys.setdefault(key.path, []).append(key)
-    configs = frozenset(keys)
+    chosen = [
+        (change, role)
+        for change in case.changes
+        if change.path not in log_paths
+        and _is_file(change)
+        and (role := role_of(change.path, config_paths=frozenset(keys))) not in {"log", "document"}
+    ]
+    # What the failure names is read first: the budget must not run out before it.
+    chosen.sort(key=lambda pair: not _named(pair[0], mentions))
     effects: list[ChangeEffect] = []
-    grown, budget = 0, MAX_READ
-    for change in case.changes:
-        if change.path in log_paths:
+    grown = 0
+    for number, (change, role) in enumerate(chosen):
+        if role == "output" and not mentions.path(change.path):
             continue
-        role = role_of(change.path, config_paths=configs)
-        if role in {"log", "output", "document"} or not _is_file(change):
-            continue
-        budget -= 1
-        sides = _sides(case, change, read=budget >= 0)
-        role = settle(change.path, role, sides[1] if sides[1] is not None else sides[0])
-        of_file = tuple(keys.get(change.path, ()))
-        if role == "source" and is_settings_module(change.path):
-            of_file = of_file or assignments(change.path, *sides)
-            role = "config" if of_file else role
-        linked = _linked(change, of_file, mentions)
-        if role in {"source", "test"} and linked:
-            linked = mentions.near(change.path, *sides)
-        effect = judge(change, role, of_file, sides, linked=linked)
-        if effect is not None and not effect.linked and effect.symptom is not None:
-            effect = replace(effect, linked=mentions.symptom(effect.symptom))
+        sides = _sides(case, change, read=number < MAX_READ)
+        effect = _effect(change, role, tuple(keys.get(change.path, ())), sides, mentions)
         if effect is not None:
-            if role in {"source", "test"} and not mentions.frame(change.path) and not linked:
-                effect = replace(effect, weight=effect.weight * mentions.reach(change.path))
-            if role in {"config", "data"} and not effect.linked:
-                effect = replace(effect, weight=effect.weight * mentions.reference(change.path))
             effects.append(effect)
             grown += max(0, size_of(change, after=True) - size_of(change, after=False))
     return ChangeSet(known=True, effects=tuple(_balanced(effects)), grown_bytes=grown)
+
+
+def _effect(
+    change: Change, role: Role, keys: tuple[KeyChange, ...], sides: Sides, mentions: Mentions
+) -> ChangeEffect | None:
+    """What one change speaks for, linked and weighed by how far the failure reaches it."""
+    role = settle(change.path, role, sides[1] if sides[1] is not None else sides[0])
+    if role == "source" and is_settings_module(change.path):
+        keys = keys or assignments(change.path, *sides)
+        role = "config" if keys else role
+    linked = _named(change, mentions) or any(mentions.key(key) for key in keys)
+    is_code = role in {"source", "test"}
+    if is_code and linked:
+        linked = mentions.near(change.path, *sides)
+    effect = judge(change, role, keys, sides, linked=linked)
+    if effect is None or (role == "output" and effect.rule not in {"change.damaged", "change.deleted"}):
+        return None  # what a failing run leaves behind is no cause; a damaged or vanished cache may be
+    if role == "output":
+        effect = replace(effect, weight=min(effect.weight, OUTPUT_WEIGHT))
+    if not effect.linked and effect.symptom is not None:
+        effect = replace(effect, linked=mentions.symptom(effect.symptom))
+    if is_code and not mentions.frame(change.path) and not linked:
+        return replace(effect, weight=effect.weight * mentions.reach(change.path))
+    if role in {"config", "data"} and not effect.linked:
+        return replace(effect, weight=effect.weight * mentions.reference(change.path))
+    return effect
 
 
 def _is_file(change: Change) -> bool:
@@ -132,11 +150,10 @@ def _sides(case: Case, change: Change, *, read: bool) -> Sides:
     )
 
 
-def _linked(change: Change, keys: tuple[KeyChange, ...], mentions: Mentions) -> bool:
+def _named(change: Change, mentions: Mentions) -> bool:
+    """Whether the failure names the file or has a stack frame in it."""
     names = (change.path,) if change.old_path is None else (change.path, change.old_path)
-    if any(mentions.path(name) or mentions.frame(name) for name in names):
-        return True
-    return any(mentions.key(key) for key in keys)
+    return any(mentions.path(name) or mentions.frame(name) for name in names)
 
 
 def _is_damage(effect: ChangeEffect) -> bool:

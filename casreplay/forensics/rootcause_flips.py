@@ -14,7 +14,7 @@ import re
 from casreplay.forensics.rootcause_changes import damaged
 from casreplay.forensics.rootcause_flips_remote import REMOTE_FLIPS, http_body
 from casreplay.forensics.rootcause_scene import Flip, Rule, Scene, key_that_changed, strongest
-from casreplay.forensics.signals import Signal
+from casreplay.forensics.signals import CARRIER, Signal
 
 __all__ = ["FLIPS", "Flip", "Scene", "flip"]
 
@@ -147,6 +147,16 @@ def _unknown(signal: Signal, line: str, scene: Scene) -> Flip | None:
     if scene.mentions.waiting or scene.mentions.network:
         return Flip("external_failure", 1.75, "nothing here changed and the code works with a network")
     return None
+
+
+def _topic(signal: Signal, _line: str, scene: Scene) -> Flip | None:
+    """What a line is about counts only where nothing in the workspace changed that could explain it."""
+    changes = scene.changes
+    if not changes.known:
+        return None
+    if max((effect.weight for effect in changes.effects if effect.category), default=0.0) >= 1:
+        return Flip(CARRIER, 0.0, "what changed in the workspace says more")
+    return Flip(signal.category, 1.75, "nothing in the workspace changed")
 
 
 def _generic_weak(signal: Signal, line: str, scene: Scene) -> Flip | None:
@@ -333,6 +343,7 @@ FLIPS: dict[str, Rule] = {
     "snapshot": _snapshot,
     "source_names": _source_names,
     "strongest": _strongest,
+    "topic": _topic,
     "unknown": _unknown,
     "source_sql": _source_sql,
 }

@@ -162,6 +162,11 @@ def _specific(signals: Sequence[Signal]) -> list[Signal]:
     known = [signal for signal in signals if signal.category != CARRIER and "unknown" not in signal.flips]
     if known:
         signals = [signal for signal in signals if "unknown" not in signal.flips]
+    plain = [signal for signal in signals if signal.group != "topics" and signal.category != CARRIER]
+    if plain:
+        signals = [signal for signal in signals if signal.group != "topics"]
+    elif any(signal.id == "topic.resource" for signal in signals):
+        signals = [signal for signal in signals if signal.id != "topic.remote"]
     strong = [signal for signal in signals if not signal.is_generic]
     keep = strong if any(signal.weight >= 2 for signal in strong) else list(signals)
     if any(signal.category == "resource_exhaustion" and signal.weight >= 3 for signal in keep):

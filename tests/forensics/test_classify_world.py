@@ -183,8 +183,54 @@ MIXED = [
     (EXT, {}, (), 'docker: Error response from daemon: Get "https://registry-1.docker.io/v2/": net/http: request canceled while waiting for connection'),
 ]  # fmt: skip
 
+GOOD_CSV = b"sku,qty,price\n" + b"".join(b"s%d,%d,%d.5\n" % (i, i, i) for i in range(40))
+GOOD_JSON = b'{"rows": [' + b", ".join(b'{"id": %d, "name": "n%d"}' % (i, i) for i in range(20)) + b"]}\n"
+PLAIN = [
+    # a program's own words; what changed decides most
+    (CFG, {b"conf/pipeline.yml": (b"workers: 4\n", b"workers: -4\n")}, (KeyChange(b"conf/pipeline.yml", "workers", "changed", "4", "-4", 1),), "2024-05-01 10:00:00 CRITICAL pipeline aborted: worker count -4 makes no sense"),
+    (CFG, {b"conf/pipeline.yml": (b"sink: s3\n", b"sink: s33\n")}, (KeyChange(b"conf/pipeline.yml", "sink", "changed", "s3", "s33", 1),), "ERROR no sink driver called s33 (have: s3, file, null)"),
+    (CFG, {b"app.toml": (b"[log]\nlevel='info'\n", b"[log]\nlevel='chatty'\n")}, (KeyChange(b"app.toml", "log.level", "changed", "info", "chatty", 2),), "fatal: chatty: not a level I know"),
+    (CFG, {b"roles.json": (b'{"admin": ["read", "write"]}', b'{"admin": ["read"]}')}, (KeyChange(b"roles.json", "admin[1]", "removed", "write", "", 1),), "DENIED admin may not write"),
+    (CFG, {b"cron.conf": (b"every=5m\n", b"every=5 minutes\n")}, (KeyChange(b"cron.conf", "every", "changed", "5m", "5 minutes", 1),), "scheduler: bad interval: '5 minutes'\nscheduler: giving up"),
+    (CFG, {b"deploy/values.yaml": (b"image: web:1\n", b"image: web;1\n")}, (KeyChange(b"deploy/values.yaml", "image", "changed", "web:1", "web;1", 1),), "Failed to pull image \"web;1\": invalid reference format"),
+    (COR, {b"data/stock.csv": (GOOD_CSV, GOOD_CSV[:300])}, (), "ERROR stock: row 25 has 2 cells, want 3"),
+    (COR, {b"data/stock.csv": (GOOD_CSV, GOOD_CSV.replace(b"s7,7", b"s7,seven"))}, (), "stock import: qty 'seven' on line 9 is nonsense, stopping"),
+    (COR, {b"data/rows.json": (GOOD_JSON, GOOD_JSON[:200])}, (), "parser gave up at offset 200 of data/rows.json"),
+    (COR, {b"cache/blob.gz": (b"\x1f\x8b\x08\0" + b"z" * 400, b"\x1f\x8b\x08\0" + b"z" * 90)}, (), "cache: blob.gz ended before its end marker"),
+    (COR, {b"ledger.dat": (b"LDGR" + bytes(range(200)), b"LDGR" + bytes(range(100)) + b"\0" * 100)}, (), "ledger.dat: sums do not add up, refusing to open"),
+    (COR, {b"notes/a.txt": ("Gr\u00fc\u00dfe, und noch viel mehr Text\n".encode(), "Gr\u00fc\u00dfe, und noch viel mehr Text\n".encode("latin-1"))}, (), "indexer: notes/a.txt: odd bytes at 2"),
+    (DRF, {b"data/stock.csv": (GOOD_CSV, GOOD_CSV.replace(b"sku,qty", b"article,qty"))}, (), "ERROR stock: I need a sku for every row"),
+    (DRF, {b"data/rows.json": (GOOD_JSON, GOOD_JSON.replace(b'"name"', b'"label"'))}, (), "render: name is undefined for row 1"),
+    (DRF, {b"package-lock.json": (b'{"v": 1}', b'{"v": 2}'), b"node_modules/dates/index.js": (b"exports.fmt = 1\n", b"exports.format = 1\n")}, (), "boot failed: dates.fmt is missing"),
+    (DRF, {b"requirements.txt": (b"tables==3.1\n", b"tables==4.0\n")}, (), "report stopped: engine said 'legacy tables are gone'"),
+    (DRF, {b"templates/invoice.tpl": (b"x {total}\n", None)}, (), "cannot find template invoice.tpl"),
+    (DRF, {b"bin/convert": (b"#!/bin/sh\n", None)}, (), "make_report: bin/convert: not found"),
+    (DRF, {b"proto/order.proto": (b"int32 id = 1;\n", b"string id = 1;\n")}, (), "decoder: field 1 has wire type 2, wanted 0"),
+    (DRF, {b"expected/summary.txt": (b"total 10\n", b"total 11\n")}, (), "self test: summary.txt differs from what is expected"),
+    (EXT, {}, (), "ERROR courier API is not answering (3 tries, 10 s each)"),
+    (EXT, {}, (), "mail not sent: the relay at mx1.example.org closed on us"),
+    (EXT, {}, (), "sync: remote said 'come back later' (503)"),
+    (EXT, {}, (), "FATAL name lookup for ledger.internal gave nothing"),
+    (EXT, {}, (), "price feed: got an HTML page instead of JSON from https://feed.example.com"),
+    (EXT, {}, (), "upload gave up: peer went silent after 12%"),
+    (EXT, {}, (), "ERROR webhook: 429 from https://hooks.example.com, told to wait 60 s"),
+    (EXT, {}, (), "TLS: the server's certificate is not trusted"),
+    (LOG, CODE, (), "ERROR sum of parts is 90, whole is 100"),
+    (LOG, CODE, (), "audit: 3 of 10 totals are off by one"),
+    (LOG, CODE, (), TRACE + "billing.errors.NegativeTotal: -3"),
+    (LOG, JS, (), "2024-05-01T10:00:00Z error: state machine: no transition from 'paid' on 'pay'"),
+    (LOG, CODE, (), "watchdog: main loop made no progress for 30 s, aborting"),
+    (LOG, {b"calc.sh": (b"echo $((a+b))\n", b"echo $((a+))\n")}, (), "calc.sh: line 1: a+: syntax error: operand expected (error token is \"+\")"),
+    (RES, {}, (), "ERROR spool: nothing left on /var/spool (0 bytes free)"),
+    (RES, {}, (), "render: heap is at 100%, stopping before the system does"),
+    (RES, {}, (), "worker gave up: 1024 descriptors in use of 1024"),
+    (RES, {}, (), "ERROR job used 61 s of CPU, 60 s allowed"),
+    (RES, {}, (), "plan: today's token allowance is spent"),
+    (RES, {}, (), "pool: all 20 connections busy for 30 s"),
+]  # fmt: skip
 
-@pytest.mark.parametrize(("label", "changes", "keys", "log"), [*CASES, *MIXED])
+
+@pytest.mark.parametrize(("label", "changes", "keys", "log"), [*CASES, *MIXED, *PLAIN])
 def test_a_failure_in_its_own_words(label, changes, keys, log):
     cause = classify(cause_case(log.encode() + b"\n", changes, keys=keys), RULES)
     assert cause.category == label, [(piece.rule, piece.weight, piece.effect) for piece in cause.evidence]
