@@ -54,6 +54,8 @@ def _option_names(command: click.Command) -> set[str]:
 @click.group(
     "bisect",
     cls=BisectGroup,
+    subcommand_metavar="GOOD BAD [OPTIONS] | COMMAND [ARGS]...",
+    options_metavar="",
     examples=[
         "casreplay bisect good bad --run 'python -m pytest -q tests/test_parse.py'",
         "casreplay bisect @~200 @ --grep 'API_KEY=' --path '*.env'",

@@ -9,7 +9,7 @@ from typing import Any
 from casreplay.cli.session import Session
 from casreplay.cli.shapes import change_fields
 from casreplay.cli.text import clock_time, count, duration, safe_line
-from casreplay.history.bisect_model import Status, Verdict
+from casreplay.history.bisect_model import ENDS_SWAPPED, Status, Verdict
 from casreplay.history.bisect_range import Range
 from casreplay.history.bisect_report import BisectReport, SnapshotFlip
 from casreplay.history.bisect_run import ProbeRecord
@@ -122,7 +122,8 @@ def _verdict(session: Session, report: BisectReport) -> str:
     if report.status is Status.ENDPOINTS_AGREE:
         hint = "; the flips between are below" if report.flips else ""
         return f"No culprit: {report.reason or 'the ends agree'}{hint}."
-    return f"No answer: {report.reason}."
+    hint = " Swap them, or add --invert." if report.reason == ENDS_SWAPPED else ""
+    return f"No answer: {report.reason}.{hint}"
 
 
 def _details(session: Session, report: BisectReport) -> Iterator[str]:

@@ -24,7 +24,7 @@ import itertools
 
 from casreplay.history.bisect_bayes import Posterior, best_probe, posterior, quantile_probes
 from casreplay.history.bisect_board import Board
-from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict
+from casreplay.history.bisect_model import ENDS_SWAPPED, Outcome, Probe, SearchOptions, Status, Verdict
 
 __all__ = ["Bisector"]
 
@@ -103,7 +103,7 @@ class Bisector:
         if retry:
             return Probe(retry[:1] if width < 2 else retry, True, last, "ends")
         if len(wrong) == 2:
-            return Outcome(Status.ABORTED, reason="the good end is bad and the bad end is good")
+            return Outcome(Status.ABORTED, reason=ENDS_SWAPPED)
         side = Verdict.BAD if wrong == [0] else Verdict.GOOD
         return Outcome(
             Status.ENDPOINTS_AGREE,

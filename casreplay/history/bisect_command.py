@@ -8,6 +8,8 @@ Wires the parts together and chooses nothing of its own: the search is ``bisect`
 from __future__ import annotations
 
 import math
+import os
+import shlex
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
 
@@ -116,6 +118,7 @@ class _CommandRun:
         r, o = self._request, self._request.options
         settings = settings_of(
             command=command.line,
+            outside=_outside(command.line),
             timeout_s=command.timeout_s,
             watch=[path.decode("utf-8", "backslashreplace") for path in r.watch],
             first_parent=r.first_parent,
@@ -234,4 +237,24 @@ class _CommandRun:
 
 def _digest(command: Command, request: BisectRequest) -> bytes:
     """What a remembered verdict depends on besides the content."""
-    return b"\0".join([command.line.encode("utf-8", "surrogateescape"), *request.watch])
+    return b"\0".join(
+        [command.line.encode("utf-8", "surrogateescape"), _outside(command.line).encode(), *request.watch]
+    )
+
+
+def _outside(line: str) -> str:
+    """Size and time of every existing file that the command line names by an absolute path.
+
+    A script kept outside the snapshots is part of the predicate: once it was edited,
+    earlier verdicts are those of another command.
+    """
+    try:
+        words = shlex.split(line)
+    except ValueError:
+        words = line.split()
+    found = []
+    for word in words:
+        if os.path.isabs(word) and os.path.isfile(word):
+            facts = os.stat(word)
+            found.append(f"{word} {facts.st_size} {facts.st_mtime_ns}")
+    return "\n".join(found)

@@ -13,7 +13,10 @@ from typing import Protocol
 
 from casreplay.history.bisect_bayes import SideModel
 
-__all__ = ["Flip", "Outcome", "Probe", "SearchOptions", "Searcher", "Status", "Verdict"]
+__all__ = ["ENDS_SWAPPED", "Flip", "Outcome", "Probe", "SearchOptions", "Searcher", "Status", "Verdict"]
+
+
+ENDS_SWAPPED = "the good end is bad and the bad end is good"
 
 
 class Verdict(StrEnum):

@@ -13,7 +13,7 @@ from casreplay.clock import Clock, monotonic_ns
 from casreplay.history.bisect import Bisector
 from casreplay.history.bisect_board import Board
 from casreplay.history.bisect_flips import FlipFinder
-from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict
+from casreplay.history.bisect_model import ENDS_SWAPPED, Outcome, Probe, SearchOptions, Status, Verdict
 from casreplay.history.bisect_range import Range, between, classes, first_parents
 from casreplay.history.bisect_report import BisectReport, Effort, report_of
 from casreplay.history.bisect_run import ProbeRecord
@@ -132,7 +132,7 @@ def _swept(verdicts: Sequence[Verdict]) -> Outcome:
     first, last = verdicts[0], verdicts[-1]
     turned = [flip for flip in flips if flip.after is Verdict.BAD]
     if (first, last) == (Verdict.BAD, Verdict.GOOD):
-        return Outcome(Status.ABORTED, flips=flips, reason="the good end is bad and the bad end is good")
+        return Outcome(Status.ABORTED, flips=flips, reason=ENDS_SWAPPED)
     if Verdict.SKIP in (first, last):
         end = "good" if first is Verdict.SKIP else "bad"
         return Outcome(Status.ABORTED, flips=flips, reason=f"the {end} end cannot be judged")

@@ -241,7 +241,7 @@ def test_an_interrupted_bisect_leaves_nothing_and_goes_on_where_it_was(story, tm
     process.send_signal(number)
     assert process.wait(20) == (130 if number == signal.SIGINT else 143)
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(PREFIX)]
-    (tmp_path / "second").touch()
+    (tmp_path / "second").mkdir()
     done = subprocess.run(
         [sys.executable, "-c", PROGRAM, *arguments],
         cwd=story.folder,
@@ -279,3 +279,14 @@ def test_secrets_and_triggers_are_predicates(story):
     assert [c["path"] for c in found["culprits"]] == ["deploy.env"]
     config = story("bisect good @~3 --trigger config --json").json
     assert config["first_bad"] == rows[9]["id"]
+
+
+def test_an_edited_script_outside_the_snapshots_is_another_predicate(story, tmp_path):
+    script = tmp_path / "check.sh"
+    rows = story("log --json").json[::-1]
+    script.write_text("! grep -q broken app.txt\n")
+    first = story(f"bisect good @ --run 'sh {script}' --json").json
+    script.write_text("grep -q 0.2 settings.json\n")
+    second = story(f"bisect good @ --run 'sh {script}' --json").json
+    assert (first["first_bad"], second["first_bad"]) == (rows[17]["id"], rows[9]["id"])
+    assert second["cached"] == 0
