@@ -16,9 +16,9 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 if TYPE_CHECKING:
+    from casreplay.bench import Repository
     from casreplay.errors import CasreplayError
     from casreplay.history.commit import CommitOptions, CommitResult
-    from casreplay.history.repository import Repository
     from casreplay.history.restore import Restored, RestoreOptions
     from casreplay.model.changes import Change, ChangeCounts, ChangeKind
     from casreplay.model.config import Config
@@ -37,7 +37,7 @@ _HOMES = {
     "Coverage": "casreplay.model.objects",
     "EntryKind": "casreplay.model.objects",
     "EntryState": "casreplay.model.objects",
-    "Repository": "casreplay.history.repository",
+    "Repository": "casreplay.bench",
     "RestoreOptions": "casreplay.history.restore",
     "Restored": "casreplay.history.restore",
     "Snapshot": "casreplay.model.objects",

@@ -24,7 +24,9 @@ def test_the_session_on_the_page_runs(tmp_path, monkeypatch):
 def test_every_public_method_has_an_example():
     text = PAGE.read_text("utf-8")
     sections = {part.partition("\n")[0]: part for part in re.split(r"^### ", text, flags=re.MULTILINE)[1:]}
-    for name, member in vars(Repository).items():
+    members = {name: member for kind in Repository.__mro__[:-1] for name, member in vars(kind).items()}
+    assert {"commit", "analyze"} <= set(members)
+    for name, member in members.items():
         if name.startswith("_"):
             continue
         if name in sections:
