@@ -9,6 +9,7 @@ log's lock, which the caller holds.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import suppress
 
 from casreplay.codec.log_records import LogRecord
 from casreplay.errors import StoreIOError
@@ -131,7 +132,8 @@ class Catalog:
         try:
             self._publish(record, start, end)
         except StoreIOError:
-            self.catch_up()
+            with suppress(StoreIOError):  # the next look catches up
+                self.catch_up()
             return
         self._fresh = Fresh(log_end=end)
         for number, _ in record.segments:

@@ -15,6 +15,7 @@ Changes are made under the log's lock only; readers take none. Does not read seg
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import struct
 import zlib
@@ -210,10 +211,13 @@ class Index:
         state = self._state
         count = len(packed) // ENTRY_BYTES
         if not state.tail_name or (len(state.tail) // ENTRY_BYTES) + count > TAIL_LIMIT:
-            state.covered.update(covered)
-            state.log_end = log_end
-            state.next_segment = max(next_segment, state.next_segment)
-            self._fold(packed, set())
+            wanted = dataclasses.replace(
+                state,
+                covered={**state.covered, **covered},
+                log_end=log_end,
+                next_segment=max(next_segment, state.next_segment),
+            )
+            self._fold(wanted, packed)
             return
         batch = _encode_batch(packed, covered, log_end, next_segment)
         handle = self._files.append(join(self._folder, state.tail_name))
@@ -238,10 +242,10 @@ class Index:
     def drop(self, segments: set[int], *, log_end: int) -> None:
         """Forget everything in ``segments``, durably. Under the log's lock, before their data goes."""
         state = self._state
-        for number in segments:
-            state.covered.pop(number, None)
-        state.log_end = log_end
-        self._fold(b"", segments, everything=True)
+        left = {number: length for number, length in state.covered.items() if number not in segments}
+        gone = state.dropped | segments
+        wanted = dataclasses.replace(state, covered=left, dropped=gone, log_end=log_end)
+        self._fold(wanted, b"", forget=segments, everything=True)
 
     def rebuild(
         self,
@@ -256,14 +260,14 @@ class Index:
         self._files.make_folder(self._folder)
         number = self._highest()
         old = [name for name in self._files.names(self._folder) if name != MANIFEST]
-        self._state = _State(
+        wanted = _State(
             number=number,
             covered=dict(covered),
             dropped=set(dropped),
             log_end=log_end,
             next_segment=next_segment,
         )
-        self._fold(packed, set(), everything=True)
+        self._fold(wanted, packed, everything=True)
         self._discard(old)
 
     def _highest(self) -> int:
@@ -272,9 +276,14 @@ class Index:
         numbers += [int(name[:8]) for name in names if name[:8].isdigit()]
         return max(numbers)
 
-    def _fold(self, packed: bytes, dropped: set[int], *, everything: bool = False) -> None:
-        """Write tail and ``packed`` as a run, merged with runs of like size, and a manifest that says so."""
-        state = self._state
+    def _fold(
+        self, state: _State, packed: bytes, *, forget: Iterable[int] = (), everything: bool = False
+    ) -> None:
+        """Write tail and ``packed`` as a run, merged with runs of like size, and a manifest that says so.
+
+        ``state`` is what shall be known afterwards, its runs and tail those there are. Nothing
+        is known that is not on disk: a failure leaves the index as it was, here too.
+        """
         keep = list(state.runs)
         absorbed: list[tuple[str, Run]] = []
         count = (len(state.tail) + len(packed)) // ENTRY_BYTES
@@ -285,7 +294,7 @@ class Index:
         fresh = list(keep)
         if count:
             name = f"{number:08d}.run"
-            data = merged([run for _, run in absorbed], state.tail + packed, dropped)
+            data = merged([run for _, run in absorbed], state.tail + packed, set(forget))
             self._create(name, data)
             fresh.append((name, Run(self._files, join(self._folder, name))))
         tail_name = f"{number:08d}.tail"
@@ -295,7 +304,7 @@ class Index:
             "runs": [name for name, _ in fresh],
             "tail": tail_name,
             "covered": {str(key): value for key, value in sorted(state.covered.items())},
-            "dropped": sorted(state.dropped | dropped),
+            "dropped": sorted(state.dropped),
             "log_end": state.log_end,
             "next_segment": state.next_segment,
         }
@@ -307,7 +316,7 @@ class Index:
             runs=fresh,
             tail_name=tail_name,
             covered=state.covered,
-            dropped=state.dropped | dropped,
+            dropped=state.dropped,
             log_end=state.log_end,
             next_segment=state.next_segment,
             stamp=self._files.stamp(join(self._folder, MANIFEST)),

@@ -172,6 +172,48 @@ def test_a_manifest_that_was_changed_is_not_believed(index, tmp_path):
     assert (len(again), again.log_end) == (0, 0)
 
 
+CHANGES = {
+    "batch": lambda index: index.publish(entries(3, seed=7), {1: 300}, log_end=300, next_segment=3),
+    "fold": lambda index: index.publish(entries(5000, seed=8), {1: 300}, log_end=300, next_segment=3),
+    "drop": lambda index: index.drop({1}, log_end=300),
+    "rebuild": lambda index: index.rebuild(
+        entries(9, seed=9), {3: 50}, log_end=300, next_segment=4, dropped={1}
+    ),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_a_change_that_fails_leaves_the_index_as_it_was(tmp_path, change):
+    """Here as well as on disk: what is believed to be known but is not would be lost for ever."""
+    from support.faulty_files import FaultyFiles
+
+    from casreplay.errors import StoreIOError
+
+    for n in range(1, 60):
+        folder = tmp_path / f"store-{n}"
+        (folder / "index").mkdir(parents=True)
+        files = FaultyFiles()
+        index = Index(files, str(folder))
+        index.rebuild(entries(40, seed=1), {1: 100}, log_end=100, next_segment=2, dropped=set())
+        index.publish(entries(4, seed=2, segment=2), {2: 100}, log_end=200, next_segment=3)
+        before = (len(index), dict(index.covered), index.log_end, index.next_segment)
+        files.count, files.fail_at = 0, n
+        try:
+            CHANGES[change](index)
+        except StoreIOError:
+            assert (len(index), dict(index.covered), index.log_end, index.next_segment) == before
+            assert all(index.find(entry.id) == entry for entry in iterate(entries(40, seed=1)))
+            files.fail_at = None
+            CHANGES[change](index)
+        after = (len(index), dict(index.covered), index.log_end, index.next_segment)
+        again = reopened(folder)
+        assert (len(again), dict(again.covered), again.log_end, again.next_segment) == after
+        assert after[2] == 300
+        if not files.failed:
+            break
+    assert n > 2
+
+
 def test_no_index_is_no_error(tmp_path):
     assert not Index(OsFiles(), str(tmp_path)).load()
 
