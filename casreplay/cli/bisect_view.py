@@ -37,7 +37,7 @@ class ProbeLines(Listener):
         self._session = session
         self._request = request
         self._number = 0
-        self._trials = 0
+        self._said: set[str] = set()
 
     def begin(self, line: Range, resumed: int) -> None:
         """What is searched, and about how long it takes."""
@@ -63,13 +63,15 @@ class ProbeLines(Listener):
         verdict = out.style(f"{record.verdict.value:4}", COLORS[record.verdict])
         took = "cached" if record.cached else duration(record.elapsed_ns)
         left = f"{record.remaining:,} left" if record.why in ("ends", "halve", "gap") else record.why
-        note = f"  {safe_line(record.note)[:90]}" if record.note else ""
+        # The failure everybody waits for is told once; why something was skipped, each time.
+        is_news = record.verdict is Verdict.SKIP or record.note not in self._said
+        self._said.add(record.note)
+        note = f"  {safe_line(record.note)[:90]}" if record.note and is_news else ""
         name = snapshot_name(self._session, snapshot)
         out.line(f"{self._number:>4}  {verdict}  {name}  {took:>8}  {left}{note}")
 
     def shrinking(self, parts: int, applied: int, bad: bool) -> None:
         """One trial of the shrinking."""
-        self._trials += 1
         out = self._session.out
         if out.json or out.quiet:
             return

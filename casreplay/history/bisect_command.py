@@ -35,6 +35,7 @@ from casreplay.history.diff import diff_trees
 from casreplay.history.overlay import OverlayStore
 from casreplay.history.probes import Command, CommandProbe, ProbeArea
 from casreplay.model.objects import Snapshot
+from casreplay.model.paths import display
 from casreplay.store.base import CommitStore
 
 __all__ = ["RUN_LOG", "bisect_command"]
@@ -120,7 +121,7 @@ class _CommandRun:
             command=command.line,
             outside=_outside(command.line),
             timeout_s=command.timeout_s,
-            watch=[path.decode("utf-8", "backslashreplace") for path in r.watch],
+            watch=[display(path) for path in r.watch],
             first_parent=r.first_parent,
             any_failure=r.any_failure,
             find_all=r.find_all,
