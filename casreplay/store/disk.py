@@ -339,6 +339,8 @@ class DiskStore:
         self.refresh()
         if self.catalog.lengths().get(number, 0) <= start < self.segments.size(number):
             self.files.truncate(self.segments.path(number), start)
+            # Others will lie where these records lay: what was decoded by place must not be found there.
+            self._decoder.clear()
 
     def rebuild_index(self) -> int:
         """Build the index anew from segments and log; returns the number of entries.

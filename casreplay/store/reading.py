@@ -36,7 +36,7 @@ _BODY_CACHE_BYTES = 16 << 20
 
 
 _V = TypeVar("_V")
-_Place = tuple[int, ...]
+_Place = tuple[int | bytes, ...]
 _Delta = tuple[RecordHeader, memoryview]
 _Members = tuple[bytes, list[int], bytes]
 """Ids of a group's objects, where each starts, and the decoded bytes."""
@@ -212,7 +212,7 @@ class Decoder:
         body, deltas = chain
         for header, stored in reversed(deltas):
             body = _applied(header, stored, body)
-        self._bodies.put((entry.segment, entry.offset, entry.position), body, len(body.raw))
+        self._bodies.put((entry.segment, entry.offset, entry.id), body, len(body.raw))
         return body
 
     def _chain(self, entry: Entry, follow: Callable[[bytes], Entry]) -> tuple[Body, list[_Delta]] | None:
@@ -245,7 +245,7 @@ class Decoder:
 
     def _key_or_cached(self, entry: Entry, deltas: list[_Delta]) -> Body | None:
         """The body, when it is no delta or known already; else ``None``, and the delta is noted."""
-        cached = self._bodies.get((entry.segment, entry.offset, entry.position))
+        cached = self._bodies.get((entry.segment, entry.offset, entry.id))
         if cached is not None:
             return cached
         if entry.type == RecordType.GROUP:

@@ -170,6 +170,37 @@ def test_a_writer_that_fails_is_cut_back(folder):
     assert store.segments.numbers() == [1]
 
 
+def test_nothing_decoded_outlives_a_cut(folder):
+    """The place of a record that was cut off is taken by another: what was decoded there must go too."""
+    store = DiskStore.open(folder, wait_s=0)
+    commit(store, {b"a": b"1"})
+
+    def put_pair(writer, seed):
+        first = blob(noise(4000, seed))
+        second = blob(first[1] + b"more")
+        writer.put_blob(*first)
+        writer.sync()
+        writer.put_blob(*second, first[0])
+        return first, second
+
+    def fail():
+        with store.writer() as writer:
+            put_pair(writer, 1)
+            raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        fail()
+    with store.writer() as writer:
+        pair = put_pair(writer, 2)
+        head = store.log.head()
+        root, content, raw = tree_of({b"x": pair[1][0]})
+        writer.put_tree(root, raw)
+        store.log.append(snapshot_of(2, head.id, root, content), writer.sync(), head.id)
+    for again in (store, DiskStore.open(folder, wait_s=0)):
+        for name, raw in pair:
+            assert again.get(name) == raw
+
+
 def test_what_a_dead_worker_wrote_is_never_taken_for_durable(folder):
     """Its parent may still be on the way to the log: the segment is left alone until a gc."""
 
