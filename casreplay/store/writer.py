@@ -31,7 +31,7 @@ from casreplay.model.ids import BlobId, TreeId
 from casreplay.store.base import ObjectKind
 from casreplay.store.encoding import BULK_LEVEL, CAREFUL_LEVEL, delta_record, group_record, list_record
 from casreplay.store.entries import ENTRY_BYTES, Entry, entries_of, unpack
-from casreplay.store.reading import Body
+from casreplay.store.reading import Body, verified
 from casreplay.store.segments import SEAL_BYTES, SegmentAppender
 
 __all__ = ["CHUNKED_ABOVE", "Host", "SegmentWriter", "decode_export", "encode_export"]
@@ -276,9 +276,13 @@ class SegmentWriter:
             if body is not None and body.depth >= MAX_DEPTH:
                 base = body.key
                 body = self._body(base)
+            if body is None or body.kind != kind:
+                return None
+            if not body.is_chunked:
+                verified(base, body.raw, kind)
         except CorruptError:
             return None  # a damaged base is no base; fsck names it
-        return None if body is None or body.kind != kind else (base, body)
+        return base, body
 
     def _body(self, object_id: bytes) -> Body | None:
         """The decoded body of an object, written by this writer or durable."""
