@@ -121,6 +121,7 @@ class DiskStore:
         path = join(self.folder, layout.CACHE, name)
         temporary = f"{path}.{self.files.owner()}"
         try:
+            self.files.make_folder(join(self.folder, layout.CACHE))
             handle = self.files.append(temporary, create=True)
             try:
                 handle.write(b"".join(pieces))
@@ -358,6 +359,7 @@ class DiskStore:
     def deleting(self) -> Iterator[None]:
         """Sole use of the store, for gc; ``LockedError`` while anybody writes."""
         with self.leases.deleting():
+            self.files.make_folder(join(self.folder, layout.CACHE))
             self.refresh()
             yield
 

@@ -68,6 +68,7 @@ class Leases:
 
     def _take(self, name: str, *, exclusive: bool, why: str) -> FileLock:
         path = join(self._folder, name)
+        self._files.make_folder(join(self._folder, LEASES))  # a copy of a store may lack empty folders
         deadline = monotonic_ns() + int(self._wait_s * 1e9)
         while True:
             lock = self._files.try_lock(path, exclusive=exclusive)

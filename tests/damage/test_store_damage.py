@@ -139,6 +139,23 @@ def test_the_whole_index_folder_may_be_lost(folder):
     assert survey(folder) == ([6, 5, 4, 3, 2, 1], [], [])
 
 
+def test_everything_that_can_be_rebuilt_may_be_lost(folder):
+    """As in a copy that left empty folders out, or kept only what matters."""
+    from support.store_story import collect
+
+    for name in ("index", "cache", "leases"):
+        shutil.rmtree(folder / name)
+    (folder / "lock").unlink()
+    store = DiskStore.open(str(folder), wait_s=0)
+    assert commit(store, {b"own": b"next"}).sequence == 7
+    store.write_cache("stat", [b"kept"])
+    assert store.read_cache("stat") == b"kept"
+    shutil.rmtree(folder / "cache")
+    collect(store)
+    store.close()
+    assert survey(folder) == ([7, 6, 5, 4, 3, 2, 1], [], [])
+
+
 def test_a_flip_in_a_run_is_healed_by_rebuilding(folder):
     store = DiskStore.open(str(folder), wait_s=0)
     store.rebuild_index()
