@@ -136,9 +136,9 @@ def tail_of(pieces: Iterable[bytes], limit: int) -> Tail:
             lines, dropped = _drop(held, len(held) - limit, lines, dropped)
     if len(held) > limit:
         lines, dropped = _drop(held, len(held) - limit, lines, dropped)
-        start = held.find(b"\n") + 1
-        if dropped and start:
-            lines, dropped = _drop(held, start, lines, dropped)
+    start = held.find(b"\n") + 1
+    if dropped and start:
+        lines, dropped = _drop(held, start, lines, dropped)
     return Tail(bytes(held), lines, dropped)
 
 
