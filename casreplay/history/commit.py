@@ -26,7 +26,7 @@ from casreplay.history.treebuild import Built, build
 from casreplay.model.changes import ChangeCounts
 from casreplay.model.ids import ObjectId, SnapshotId, TreeId
 from casreplay.model.monitor import SILENT, Monitor
-from casreplay.model.objects import Coverage, GitState, Snapshot
+from casreplay.model.objects import Coverage, EntryState, GitState, Snapshot
 from casreplay.store.base import CommitStore, WorkerWriter
 from casreplay.workspace.guards import Limits
 from casreplay.workspace.ignore import IgnoreRules
@@ -45,6 +45,7 @@ __all__ = ["CommitOptions", "CommitResult", "CommitSetup", "Committer"]
 CACHE_NAME = "stat"
 NO_LIMITS = Limits()
 APPEND_ATTEMPTS = 20
+_WITH_CONTENT = frozenset(state for state in EntryState if state.has_content)
 BUFFER_BYTES = 32 << 20
 """Trees of a commit that may turn out to change nothing are held back up to this size."""
 
@@ -142,7 +143,8 @@ class Committer:
         """Record the workspace as it is now.
 
         Nothing is recorded when the content equals the head's and neither a label nor a
-        tag was given. Durable when this returns.
+        tag was given; unless the store lacks some of it (a purge took it): then the new
+        snapshot is what has it. Durable when this returns.
 
         Raises:
             CasreplayError: the workspace cannot be listed, or the store failed; the
@@ -153,8 +155,8 @@ class Committer:
         with _no_collector(), self._store.writer() as writer:
             trees = _Trees(self._store, writer, hold=head is not None)
             seen, ingested = self._look(options, head, writer, monitor, trees)
-            is_named = bool(options.label or options.tags)
-            if head is not None and head.tree == seen.built.content and not is_named:
+            is_wanted = bool(options.label or options.tags) or self._is_mending(seen.scan, ingested)
+            if head is not None and head.tree == seen.built.content and not is_wanted:
                 if seen.scan.works:
                     self._save_cache(head.root, seen, recorded=False)
                 elapsed = monotonic_ns() - started
@@ -168,6 +170,21 @@ class Committer:
         if parent is None:
             changes = ChangeCounts(added=_listed(seen.built.records))
         return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
+
+    def _is_mending(self, found: Scan, ingested: Ingested) -> bool:
+        """Whether what was read holds something the store lacks although the head names it: a purge took it.
+
+        Workers' objects are in the store by now; that they wrote any says the same. Cost: a
+        look-up for each file that was read.
+        """
+        if any(ingested[1]):
+            return True
+        has = self._store.has
+        return any(
+            work.states[i] in _WITH_CONTENT and not has(ObjectId(bytes(work.ids[32 * i : 32 * i + 32])))
+            for work in found.works.values()
+            for i in work.captures
+        )
 
     def _record(self, draft: Snapshot, trees: _Trees, writer: WorkerWriter, ingested: Ingested) -> Snapshot:
         """Make everything durable, then append to the log; on failure give back what workers wrote."""

@@ -451,3 +451,26 @@ def test_another_users_file_modes_do_not_leak_special_bits(place):
     head = place.commit().snapshot
     assert place.repository.entry(head, b"a").mode == 0o4755
     assert stat.S_IMODE(os.stat(file).st_mode) == 0o4755
+
+
+@pytest.mark.parametrize("workers_at", [1, 10_000])
+def test_what_a_purge_took_is_recorded_again_when_it_is_still_there(place, monkeypatch, workers_at):
+    """Otherwise later snapshots would name a content that no store holds."""
+    from casreplay.history.purge import plan_purge, purge
+
+    monkeypatch.setattr(ingest, "PARALLEL_FILES", workers_at)
+    for name in ("a", "b", "c", "d"):
+        place.write(f"{name}/key", f"secret of {name}")
+    place.write("empty")
+    first = place.commit().snapshot
+    blob = place.repository.entry(first, b"a/key").blob_id
+    store = place.repository.store
+    purge(store, plan_purge(store, [first], {blob}), [first.root], clock=place.clock)
+    assert not place.repository.objects.has(blob)
+    again = place.commit()
+    assert again.recorded
+    assert again.changes.total == 0
+    assert place.repository.read(again.snapshot, b"a/key") == b"secret of a"
+    assert not place.commit().recorded
+    os.unlink(place.root / "a/key")
+    assert place.commit().changes.deleted == 1
