@@ -93,7 +93,7 @@ def _incident(session: Session, name: str) -> Report:
             except MissingObjectError:
                 return None  # only the folder held it, or it was purged
 
-        return incident_report(one, read)
+        return incident_report(one, read, diff_rows=repository.config.max_diff_lines)
 
 
 def _rendered(made: Report, form: str) -> str:

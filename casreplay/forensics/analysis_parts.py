@@ -205,7 +205,8 @@ def _note(
 def _log_files(scene: Scene, logs: Sequence[SafeLog]) -> Iterator[DecisionFile]:
     after = scene.after.id.hex() if scene.after else None
     for log in logs:
-        yield DecisionFile(log.change.path, as_lines(log.new), file_blob(log.change.after), after)
+        lines = log.new[-scene.repository.config.max_log_lines :]  # 0: all of them
+        yield DecisionFile(log.change.path, as_lines(lines), file_blob(log.change.after), after)
 
 
 def _dated(scene: Scene, decision: Decision, history: History) -> Decision:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Iterator
 from functools import partial
 from itertools import takewhile
@@ -93,6 +94,9 @@ def _files(
                 f"Of {display(path)} only the last {len(tail.data):,} bytes were read for decisions"
             )
         lines = without_secrets(tail.moved(read_lines(tail.data)), secrets.of(blob, path))
+        most = repository.config.max_log_lines
+        if most and role is Role.LOG:
+            lines = iter(deque(lines, maxlen=most))
         yield DecisionFile(path, lines, blob, snapshot.id.hex(), is_note=role is Role.MEMORY)
 
 

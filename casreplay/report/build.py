@@ -11,6 +11,7 @@ from shlex import quote
 from typing import Any
 
 from casreplay.model.incidents import Incident
+from casreplay.report.diffs import MAX_ROWS as MAX_DIFF_ROWS
 from casreplay.report.diffs import side_by_side
 from casreplay.report.model import (
     Block,
@@ -59,12 +60,13 @@ def cite(row: Mapping[str, Any]) -> Citation:
     )
 
 
-def incident_report(incident: Incident, read: ReadText) -> Report:
+def incident_report(incident: Incident, read: ReadText, *, diff_rows: int = MAX_DIFF_ROWS) -> Report:
     """The report of one incident.
 
     Args:
         incident: whole, with its analysis.
         read: contents for the side-by-side diffs.
+        diff_rows: rows shown of each of them; 0 for all.
     """
     document = incident.analysis
     sections = [
@@ -75,7 +77,7 @@ def incident_report(incident: Incident, read: ReadText) -> Report:
         Section("cause", "Root cause and contributing factors", _cause(incident, document)),
         Section("decisions", "Decisions on the way", _decisions(document)),
         Section("timeline", "Timeline", (timeline_block(document.get("timeline", ())),)),
-        Section("changes", "Changes", _changes(document, read)),
+        Section("changes", "Changes", _changes(document, read, diff_rows)),
         Section("remediation", "What to do now", _remediation(document)),
         Section("actions", "Action items", _actions(incident)),
         Section("luck", "Where we got lucky", _luck(document)),
@@ -306,7 +308,7 @@ def timeline_block(events: Sequence[Mapping[str, Any]]) -> TimelineBlock:
     )
 
 
-def _changes(document: Mapping[str, Any], read: ReadText) -> tuple[Block, ...]:
+def _changes(document: Mapping[str, Any], read: ReadText, diff_rows: int) -> tuple[Block, ...]:
     changes = document.get("changes", ())
     rows = tuple(
         (
@@ -330,7 +332,7 @@ def _changes(document: Mapping[str, Any], read: ReadText) -> tuple[Block, ...]:
     for one in text[:MAX_DIFFS]:
         before, after = read(one["blob_before"]), read(one["blob_after"])
         if before is not None and after is not None:
-            blocks.append(side_by_side(one["path"], before, after))
+            blocks.append(side_by_side(one["path"], before, after, most=diff_rows))
     return tuple(blocks)
 
 

@@ -10,14 +10,21 @@ from casreplay.report.model import DiffBlock, DiffRow
 __all__ = ["side_by_side"]
 
 CONTEXT = 3
-MAX_ROWS = 200
+MAX_ROWS = 2000
 MAX_BYTES = 200_000
 MAX_LINES = 3_000
 MAX_LINE = 300
 
 
-def side_by_side(path: str, before: bytes, after: bytes) -> DiffBlock:
-    """The difference of two texts; a note instead of rows for binary, huge or equal ones."""
+def side_by_side(path: str, before: bytes, after: bytes, *, most: int = MAX_ROWS) -> DiffBlock:
+    """The difference of two texts; a note instead of rows for binary, huge or equal ones.
+
+    Args:
+        path: shown above it.
+        before: the old content.
+        after: the new one.
+        most: rows shown; 0 for all.
+    """
     if b"\0" in before[:8000] or b"\0" in after[:8000]:
         return DiffBlock(path, (), "binary content is not shown")
     if max(len(before), len(after)) > MAX_BYTES:
@@ -26,8 +33,9 @@ def side_by_side(path: str, before: bytes, after: bytes) -> DiffBlock:
     if max(len(old), len(new)) > MAX_LINES:
         return DiffBlock(path, (), "too many lines to show side by side; `casreplay diff --patch` shows them")
     rows = list(_rows(old, new))
-    note = f"{len(rows) - MAX_ROWS} more rows are not shown" if len(rows) > MAX_ROWS else ""
-    return DiffBlock(path, tuple(rows[:MAX_ROWS]), note)
+    left = len(rows) - most if most and len(rows) > most else 0
+    note = f"{left:,} more rows are not shown" if left else "" if rows else "the texts are equal"
+    return DiffBlock(path, tuple(rows[:most] if left else rows), note)
 
 
 def _lines(data: bytes) -> list[str]:
