@@ -14,6 +14,7 @@ import json
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import islice
 from typing import Any
 
 from casreplay.codec.hashing import blob_id
@@ -43,6 +44,7 @@ from casreplay.forensics.triggers.history import blob_secrets
 from casreplay.forensics.triggers.log import LogChange, changed_logs, read_log
 from casreplay.forensics.triggers.pair import Examined, Pair, file_blob
 from casreplay.history.repository import Repository
+from casreplay.history.walk import walk
 from casreplay.model.changes import Change
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.monitor import SILENT, Monitor
@@ -53,6 +55,8 @@ __all__ = ["AnalyzeOptions", "ExtraLog", "analyze", "with_incident"]
 
 VERSION = 2
 """Raised whenever the document changes for the same input."""
+MAX_PATHS = 20_000
+"""Paths of the bad snapshot among which the classifier looks for code that names a changed file."""
 MAX_TIMELINE = 2000
 MAX_CHANGES = 5000
 
@@ -244,6 +248,7 @@ class _Analysis:
             exit_code=self.options.exit_code,
             read_before=lambda path: scene.read(path, later=False),
             read_after=lambda path: scene.read(path, later=True),
+            paths=[path for path, _ in islice(walk(scene.objects, scene.root), MAX_PATHS)],
             snapshot_before=scene.before.id.hex() if scene.before else None,
             snapshot_after=after,
         )
