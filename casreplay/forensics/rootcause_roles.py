@@ -59,7 +59,7 @@ _STATE = re.compile(
     r"state|seen|cursor|cache|index|history|progress|checkpoint|session|offset|counter|lock|queue|inventory|users|items|records|orders|events|messages|catalog|metrics|stats"
 )
 _SETTINGS_MODULE = re.compile(
-    r"(?:^|/)(?:[\w-]*settings|[\w-]*config|conf|constants|defaults|env|environment|vars|variables|options|parameters|params)\.(?:py|js|mjs|cjs|ts|rb|php|sh|bash|lua)$"
+    r"(?:^|/)(?:[\w-]*settings|[\w-]*config|conf|constants|defaults|env|environment|vars|variables|options|parameters|params)\.(?:py|js|mjs|cjs|ts|rb|php|sh|bash|lua)$|(?:^|/)(?:settings|config|conf|environments)/[\w-]+\.(?:py|js|mjs|cjs|ts|rb|php|sh|bash|lua)$"
 )
 
 

@@ -229,8 +229,42 @@ PLAIN = [
     (RES, {}, (), "pool: all 20 connections busy for 30 s"),
 ]  # fmt: skip
 
+FRAMEWORKS = [
+    (LOG,{b"app/cart.py":(b"def t(x):\n    return x\n",b"def t(x):\n    return x - 1\n")},(),'Traceback (most recent call last):\n  File "/w/tests/test_cart.py", line 9, in test_total\n    assert total(c) == 30\nAssertionError: assert 29 == 30'),
+    (EXT,{},(),"2024-05-01 10:00:00,000 ERROR [sync] Giving up on s3://bucket: The specified bucket is temporarily unreachable (ServiceUnavailable)"),
+    (CFG,{b"helm/values.yaml":(b"replicas: 2\nmemory: 512Mi\n",b"replicas: 2\nmemory: 512Mx\n")},(KeyChange(b"helm/values.yaml","memory","changed","512Mi","512Mx",2),),"Error: quantities must match the regular expression: '512Mx'"),
+    (DRF,{b"api/openapi.yaml":(b"v1\n",b"v2\n")},(),"AssertionError: contract check failed: response lacks 'total'"),
+    (RES,{b"src/app.py":(b"x=1\n",b"x=2\n")},(),'psycopg2.errors.DiskFull: could not write to file "base/pgsql_tmp": No space left on device'),
+    (RES,{},(),"gunicorn: [CRITICAL] WORKER TIMEOUT (pid:12)\ngunicorn: [ERROR] Worker (pid:12) was sent SIGKILL! Perhaps out of memory?"),
+    (EXT,{},(),"celery.exceptions.Retry: amqp connection to broker lost: [Errno 104] Connection reset by peer"),
+    (COR,{b"models/a.pkl":(b"\x80\x04\x95"+b"a"*300,b"\x80\x04\x95"+b"a"*120)},(),"EOFError: Ran out of input"),
+    (COR,{b"db/app.sqlite3":(b"SQLite format 3\0"+b"q"*9000,b"garbage"+b"q"*9000)},(),"django.db.utils.DatabaseError: file is not a database"),
+    (CFG,{b"tsconfig.json":(b'{"compilerOptions": {"target": "es2020"}}',b'{"compilerOptions": {"target": "es20"}}')},(KeyChange(b"tsconfig.json","compilerOptions.target","changed","es2020","es20",1),),"error TS6046: Argument for '--target' option must be: 'es5', 'es6', 'es2015'"),
+    (DRF,{b"Gemfile.lock":(b"rack (2.0)\n",b"rack (3.0)\n")},(),"NoMethodError: undefined method `escape' for Rack::Utils:Module"),
+    (LOG,{b"lib/user.rb":(b"a\n",b"b\n")},(),"lib/user.rb:4:in `full': undefined local variable or method `frist' for #<User> (NameError)"),
+    (DRF,{b"go.mod":(b"go 1.20\n",b"go 1.22\n")},(),"go: go.mod requires go >= 1.22 (running go 1.20; GOTOOLCHAIN=local)"),
+    (CFG,{b"docker-compose.yml":(b"ports: 80\n",b"ports: 80:80:80:80\n")},(KeyChange(b"docker-compose.yml","ports","changed","80","80:80:80:80",1),),"Error response from daemon: invalid containerPort: 80:80:80:80"),
+    (EXT,{b"NOTES.md":(b"a",b"b")},(),"npm ERR! code ETIMEDOUT\nnpm ERR! network request to https://registry.site.test/x failed"),
+    (EXT,{},(),"error: RPC failed; curl 56 GnuTLS recv error (-54): Error in the pull function.\nfatal: early EOF"),
+    (LOG,{b"web/src/List.tsx":(b"a\n",b"b\n")},(),"Uncaught Error: Too many re-renders. React limits the number of renders to prevent an infinite loop."),
+    (RES,{},(),"FATAL:  sorry, too many clients already"),
+    (RES,{},(),"pthread_create: Resource temporarily unavailable"),
+    (COR,{b"data/part-0001.json":(b'{"a": 1}\n{"a": 2}\n{"a": 3}\n',b'{"a": 1}\n{"a": 2}}\n{"a": 3}\n')},(),"org.apache.spark.SparkException: Malformed records are detected in record parsing. Parse Mode: FAILFAST"),
+    (DRF,{b"data/users.csv":(b"id,email\n1,a\n2,b\n3,c\n",b"id,mail\n1,a\n2,b\n3,c\n")},(),"pandas.errors.UndefinedVariableError: name 'email' is not defined"),
+    (CFG,{b"settings/prod.py":(b"CACHE = 'redis'\nTTL = 3\n",b"CACHE = 'redsi'\nTTL = 3\n")},(),"InvalidCacheBackendError: Could not find backend 'redsi'"),
+    (LOG,{b"src/main.go":(b"a\n",b"b\n")},(),"fatal error: all goroutines are asleep - deadlock!\n\ngoroutine 1 [chan receive]:\nmain.main()\n\t/w/src/main.go:9 +0x1"),
+    (EXT,{},(),"error sending request for url (https://api.example.com/): operation timed out"),
+    (RES,{},(),"Error: Request too large for gpt-4o on tokens per min (TPM): Limit 30000, Requested 41000"),
+    (DRF,{},(),"sh: 1: jq: not found"),
+    (DRF,{},(),"E   ImportError: libGL.so.1: cannot open shared object file: No such file or directory"),
+    (CFG,{b"config.yml":(b"a:\n  b: 1\n",b"a:\n b: 1\n   c: 2\n")},(),'yaml.scanner.ScannerError: mapping values are not allowed here\n  in "config.yml", line 3, column 5'),
+    (COR,{b"config.json":(b'{"a": {"b": [1, 2, 3]}}\n',b'{"a": {"b": [1,')},(),"json.decoder.JSONDecodeError: Expecting value: line 1 column 16 (char 15)"),
+    (EXT,{b"src/client.py":(b"def get():\n  pass\n",b"def get():\n  log()\n  pass\n")},(),'Traceback (most recent call last):\n  File "/w/src/client.py", line 2, in get\n    r.raise_for_status()\nrequests.exceptions.HTTPError: 503 Server Error: Service Unavailable for url: https://api.x.com/a'),
 
-@pytest.mark.parametrize(("label", "changes", "keys", "log"), [*CASES, *MIXED, *PLAIN])
+]  # fmt: skip
+
+
+@pytest.mark.parametrize(("label", "changes", "keys", "log"), [*CASES, *MIXED, *PLAIN, *FRAMEWORKS])
 def test_a_failure_in_its_own_words(label, changes, keys, log):
     cause = classify(cause_case(log.encode() + b"\n", changes, keys=keys), RULES)
     assert cause.category == label, [(piece.rule, piece.weight, piece.effect) for piece in cause.evidence]
