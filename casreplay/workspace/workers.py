@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import marshal
 import os
+import select
 import signal
 import sys
 import threading
@@ -25,6 +26,8 @@ __all__ = ["can_fork", "count", "deal", "run", "split_by_weight"]
 
 T = TypeVar("T")
 MAX_WORKERS = 8
+PATIENCE_S = 5.0
+"""How long a child may take to clean up before it is killed."""
 _RAISED = b"E"
 _VALUE = b"V"
 
@@ -80,8 +83,7 @@ def run(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
         results = [jobs[0]()]
         results.extend(_collect(fd) for _, fd in children)
     except BaseException:
-        for pid, _ in children:
-            os.kill(pid, signal.SIGKILL)
+        _stop(children)
         raise
     finally:
         for pid, fd in children:
@@ -90,18 +92,41 @@ def run(jobs: Sequence[Callable[[], Any]]) -> list[Any]:
     return results
 
 
+def _stop(children: Sequence[tuple[int, int]]) -> None:
+    """Ask the children to give up, so that they take back what they wrote; kill those that do not."""
+    for pid, _ in children:
+        os.kill(pid, signal.SIGTERM)
+    for pid, fd in children:
+        if not select.select([fd], [], [], PATIENCE_S)[0]:  # readable once the child is gone
+            os.kill(pid, signal.SIGKILL)
+
+
+class _GivenUpError(BaseException):
+    """The parent wants this child to end: nothing but clean-up may catch it."""
+
+
+def _give_up(*_: object) -> None:
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
+    raise _GivenUpError
+
+
 def _fork(job: Callable[[], Any]) -> tuple[int, int]:
     read_fd, write_fd = os.pipe()
     sys.stdout.flush()
     sys.stderr.flush()
+    # No signal may find a child that still has its parent's handlers: it would run its parent's code.
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
     pid = os.fork()
     if pid:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         os.close(write_fd)
         return pid, read_fd
     status = 1
     try:
         os.close(read_fd)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides, and kills
+        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        signal.signal(signal.SIGTERM, _give_up)
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
         hashing.stay_single_threaded()
         try:
             answer = _VALUE + marshal.dumps(job())

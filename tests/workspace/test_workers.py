@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import signal
 
 import pytest
 
@@ -96,3 +97,45 @@ def test_children_hash_although_the_parent_hashed_on_many_threads():
         return bytes(hasher.id())
 
     assert workers.run([job, job, job]) == [expected] * 3
+
+
+@needs_fork
+def test_a_child_that_is_not_needed_any_more_cleans_up(tmp_path):
+    """After Ctrl-C a worker takes back what it wrote, instead of being killed over it."""
+    reading, writing = os.pipe()
+
+    def fails_once_the_other_works():
+        os.read(reading, 1)
+        raise KeyboardInterrupt
+
+    def works():
+        try:
+            os.write(writing, b"x")
+            signal.pause()
+        finally:
+            (tmp_path / "cleaned").touch()
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.run([fails_once_the_other_works, works])
+    assert (tmp_path / "cleaned").exists()
+
+
+@needs_fork
+def test_a_child_that_will_not_end_is_killed(monkeypatch):
+    monkeypatch.setattr(workers, "PATIENCE_S", 0.1)
+    reading, writing = os.pipe()
+
+    def fails_once_the_other_works():
+        os.read(reading, 1)
+        raise KeyboardInterrupt
+
+    def is_deaf():
+        signal.signal(signal.SIGTERM, signal.SIG_IGN)
+        os.write(writing, b"x")
+        while True:
+            signal.pause()
+
+    with pytest.raises(KeyboardInterrupt):
+        workers.run([fails_once_the_other_works, is_deaf])
+    with pytest.raises(ChildProcessError):
+        os.waitpid(-1, os.WNOHANG)
