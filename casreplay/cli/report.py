@@ -73,9 +73,10 @@ def _summary(session: Session, since: str | None) -> Report:
 
 
 def _incident(session: Session, name: str) -> Report:
-    from casreplay.forensics.redaction import Redactor  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.redaction import Redactor, redact_range  # noqa: PLC0415 - start-up speed
     from casreplay.forensics.triggers.history import blob_secrets  # noqa: PLC0415 - start-up speed
-    from casreplay.model.ids import ObjectId  # noqa: PLC0415 - start-up speed
+    from casreplay.model.ids import BlobId, ObjectId  # noqa: PLC0415 - start-up speed
+    from casreplay.model.paths import from_display  # noqa: PLC0415 - start-up speed
     from casreplay.report.build import incident_report  # noqa: PLC0415 - start-up speed
 
     repository = session.repository()
@@ -84,12 +85,15 @@ def _incident(session: Session, name: str) -> Report:
     with blob_secrets(repository) as secrets:
         redactor = Redactor(secrets.scanner)
 
-        def read(blob: str) -> bytes | None:
-            object_id = ObjectId(bytes.fromhex(blob))
+        def read(blob: str, shown: str) -> bytes | None:
+            object_id, path = BlobId(bytes.fromhex(blob)), from_display(shown)
             try:
-                if repository.objects.info(object_id).raw_bytes > MAX_SHOWN_BYTES:
+                if repository.objects.info(ObjectId(object_id)).raw_bytes > MAX_SHOWN_BYTES:
                     return None
-                return redactor.bytes(repository.objects.get(object_id))
+                # First what the whole content shows, as the kind of file it is, then what is left.
+                known = secrets.of(object_id, path)
+                safe = redact_range(repository.objects.get(ObjectId(object_id)), 0, known)
+                return redactor.bytes(safe, path)
             except MissingObjectError:
                 return None  # only the folder held it, or it was purged
 

@@ -36,8 +36,8 @@ MAX_LINKS = 60
 MAX_SET_BACK = 5
 WEIGHTY = 0.2
 """Evidence that adds less to a score stands apart from the rest."""
-ReadText = Callable[[str], bytes | None]
-"""From a blob's hex id to its content, redacted; ``None`` when it is not to be had."""
+ReadText = Callable[[str, str], bytes | None]
+"""From a blob's hex id and its path as shown to its content, redacted; ``None`` when it is not to be had."""
 
 _CAUSES = {
     "config_error": "a configuration error",
@@ -330,7 +330,8 @@ def _changes(document: Mapping[str, Any], read: ReadText, diff_rows: int) -> tup
     ]
     text.sort(key=lambda one: one["path"] not in named)
     for one in text[:MAX_DIFFS]:
-        before, after = read(one["blob_before"]), read(one["blob_after"])
+        before = read(one["blob_before"], one["old_path"] or one["path"])
+        after = read(one["blob_after"], one["path"])
         if before is not None and after is not None:
             blocks.append(side_by_side(one["path"], before, after, most=diff_rows))
     return tuple(blocks)

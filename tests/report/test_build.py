@@ -89,7 +89,7 @@ def document(**fields):
     }
 
 
-def said(one, read=lambda _: None) -> str:
+def said(one, read=lambda _, __: None) -> str:
     return to_markdown(incident_report(one, read)).replace("\\", "")
 
 
@@ -174,7 +174,7 @@ def test_an_incident_of_another_source_has_a_report_too(analysis):
 def test_diffs_are_shown_for_what_the_evidence_names_first():
     contents = {"11" * 32: b"a\nb\nc\n", "22" * 32: b"a\nB\nc\n"}
     changes = [change(f"f{i:02}.txt") for i in range(30)] + [change("c.json")]
-    text = said(incident(analysis=document(changes=changes)), contents.get)
+    text = said(incident(analysis=document(changes=changes)), lambda blob, _: contents.get(blob))
     assert "-b\n+B" in text
     assert text.index("### c.json") < text.index("### f00.txt")
     assert text.count("\n### ") == 12

@@ -43,6 +43,10 @@ _ESCAPED = re.compile(rb"""(\\{1,7}["'])((?:(?!\1)[^\x00-\x1f]){1,512}?)\1""")
 _TO_SPACE = re.compile(rb"""[^\x00-\x20"'`<>]{1,512}""")
 _TO_LINE_END = re.compile(rb"[^\x00-\x08\x0a-\x1f]{1,512}")
 _SHELL_WORD = re.compile(rb"""[^\x00-\x20"'`<>;|&()]{1,512}""")
+_BELOW = re.compile(rb"(?:[(\[>|\\][-+]?)?[ \t]*\r?\n[ \t]{1,80}(?=[^\s#])")
+"""A value that stands alone on the next, indented line: in brackets, as a YAML block, or just there."""
+_LINE_ENDS = re.compile(rb"[ \t]*[,;)\]}]{0,3}[ \t]*(?:\r?\n|\Z)")
+_ALONE = re.compile(rb"""[^\x00-\x20"'`<>{}\[\]]{1,512}(?=[ \t]*(?:\r?\n|\Z))""")
 _IN_TAG = re.compile(rb"([^<\x00-\x1f]{1,512})</")
 _NEXT_PAIR = re.compile(rb"[&;,](?=\"?\\?[\w.\[\]\-]{1,40}\"?[=:])|;(?=(?:[A-Z][a-z]+)?\Z)|\\[nrt\"']")
 _COMMENT = re.compile(rb"\s+[#;](?:\s.*)?\Z|\s+//.*\Z")
@@ -71,9 +75,20 @@ class _Place:
 
 
 def _find(data: bytes, start: int, kind: FileKind) -> Candidate | None:
-    match, how = _operator(data, start)
-    if match is None:
+    match = _OPERATOR.match(data, start)
+    return _named(data, start, kind, match, match.lastgroup or "") if match is not None else None
+
+
+def _find_flag(data: bytes, start: int, kind: FileKind) -> Candidate | None:
+    if _OPERATOR.match(data, start) is not None:
         return None
+    match = _FLAG.match(data, start)
+    if match is None or not _FLAG_BEFORE.search(data, max(0, start - 40), start):
+        return None
+    return _named(data, start, kind, match, "flag")
+
+
+def _named(data: bytes, start: int, kind: FileKind, match: re.Match[bytes], how: str) -> Candidate | None:
     before = _NAME_BEFORE.search(data, max(0, start - 60), start)
     after = _REST_OF_NAME.match(data, start)
     name_start = before.start() if before else start
@@ -84,16 +99,6 @@ def _find(data: bytes, start: int, kind: FileKind) -> Candidate | None:
     if how == "comma" and not _is_argument(data, name_start):
         return None
     return _value(_Place(data, kind, key, how, name_start, match.end()))
-
-
-def _operator(data: bytes, start: int) -> tuple[re.Match[bytes] | None, str]:
-    match = _OPERATOR.match(data, start)
-    if match is not None:
-        return match, match.lastgroup or ""
-    match = _FLAG.match(data, start)
-    if match is None or not _FLAG_BEFORE.search(data, max(0, start - 40), start):
-        return None, ""
-    return match, "flag"
 
 
 def _fits(match: re.Match[bytes], how: str, name: bytes, kind: FileKind) -> bool:
@@ -130,6 +135,9 @@ def _value(place: _Place) -> Candidate | None:
         quoted = pattern.match(data, at)
         if quoted is not None:
             return _judged(place, quoted.span(2), quoted=True)
+    below = _BELOW.match(data, at) if place.how == "sign" else None
+    if below is not None:
+        return _value_below(place, below.end())
     if place.kind is FileKind.CODE or place.how in ("comma", "call", "sql"):
         return None
     if data[at : at + 1] in (b'"', b"'"):
@@ -138,6 +146,18 @@ def _value(place: _Place) -> Candidate | None:
     if place.how == "prose" and not any(48 <= byte <= 57 for byte in data[span[0] : span[1]]):
         return None
     return _judged(place, span, quoted=False)
+
+
+def _value_below(place: _Place, at: int) -> Candidate | None:
+    """The value alone on the line that starts at ``at``: quoted in any file, bare outside of code."""
+    quoted = _QUOTED.match(place.data, at)
+    if quoted is not None:
+        ends = _LINE_ENDS.match(place.data, quoted.end())
+        return _judged(place, quoted.span(2), quoted=True) if ends else None
+    bare = _ALONE.match(place.data, at) if place.kind is not FileKind.CODE else None
+    if bare is None or bare.group().endswith(b":"):
+        return None
+    return _judged(place, bare.span(), quoted=False)
 
 
 def _unquoted(place: _Place, at: int) -> tuple[int, int]:
@@ -181,6 +201,12 @@ PROBES = (
         0,
         _find,
     ),
-    Probe("assign.flag", KEYWORDS, r"--[A-Za-z0-9_\-]{0,30}" + _ANY + r"[A-Za-z0-9_\-]{0,20}[ \t]", 0, _find),
+    Probe(
+        "assign.flag",
+        KEYWORDS,
+        r"--[A-Za-z0-9_\-]{0,30}" + _ANY + r"[A-Za-z0-9_\-]{0,20}[ \t]",
+        0,
+        _find_flag,
+    ),
 )
-"""The second probe finds command-line flags; both end in the same search."""
+"""The second probe finds command-line flags, whose operator is a space."""

@@ -21,7 +21,7 @@ from casreplay.forensics.secrets.values import is_token_value
 
 __all__ = ["RuleSet", "TokenRule", "default_rules", "load_tokens"]
 
-CODE_VERSION = b"1"
+CODE_VERSION = b"2"
 """Raised whenever the code of a rule changes, so that cached results are made again."""
 
 
