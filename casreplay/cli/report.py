@@ -86,13 +86,13 @@ def _incident(session: Session, name: str) -> Report:
         redactor = Redactor(secrets.scanner)
 
         def read(blob: str, shown: str) -> bytes | None:
-            object_id, path = BlobId(bytes.fromhex(blob)), from_display(shown)
+            object_id, path = ObjectId(bytes.fromhex(blob)), from_display(shown)
             try:
-                if repository.objects.info(ObjectId(object_id)).raw_bytes > MAX_SHOWN_BYTES:
+                if repository.objects.info(object_id).raw_bytes > MAX_SHOWN_BYTES:
                     return None
                 # First what the whole content shows, as the kind of file it is, then what is left.
-                known = secrets.of(object_id, path)
-                safe = redact_range(repository.objects.get(ObjectId(object_id)), 0, known)
+                known = secrets.of(BlobId(object_id), path)
+                safe = redact_range(repository.objects.get(object_id), 0, known)
                 return redactor.bytes(safe, path)
             except MissingObjectError:
                 return None  # only the folder held it, or it was purged
