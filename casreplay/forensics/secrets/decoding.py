@@ -34,7 +34,7 @@ _WIDE_BE = re.compile(rb"(?:\x00[\t\n\r\x20-\xff]){12,}")
 _PERCENT = re.compile(rb"%([0-9A-Fa-f]{2})")
 _JSON_ESCAPE = re.compile(rb"\\(?:u([0-9A-Fa-f]{4})|([\"\\/bfnrt]))")
 _JSON_LETTER = {b"n": b"\n", b"t": b"\t", b"r": b"\r", b"b": b"\b", b"f": b"\f"}
-_WORD_BEFORE = re.compile(rb"[^\s\"'<>]{0,2048}\Z")
+_DELIMITERS = tuple(bytes((byte,)) for byte in b" \n\r\t\"'<>")
 _WORD = re.compile(rb"[^\s\"'<>]{0,2048}")
 
 
@@ -170,9 +170,10 @@ class _Percent(_Decoder):
 
     @staticmethod
     def bounds(data: bytes, at: int) -> tuple[int, int]:
-        before = _WORD_BEFORE.search(data, max(0, at - _SEGMENT), at)
+        low = max(0, at - _SEGMENT)
+        before = max(data.rfind(delimiter, low, at) for delimiter in _DELIMITERS)
         after = _WORD.match(data, at)
-        return (before.start() if before else at), (after.end() if after else at)
+        return (before + 1 if before >= 0 else low), (after.end() if after else at)
 
     @staticmethod
     def replacement(match: re.Match[bytes]) -> bytes:
