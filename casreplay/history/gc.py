@@ -34,7 +34,17 @@ from casreplay.store.files import join
 from casreplay.store.segments import HEADER, StoredRecord
 from casreplay.store.writer import SegmentWriter
 
-__all__ = ["GcPlan", "GcResult", "GcRules", "SegmentUse", "collect", "measure", "plan", "positions"]
+__all__ = [
+    "GcPlan",
+    "GcResult",
+    "GcRules",
+    "SegmentUse",
+    "collect",
+    "measure",
+    "needed_roots",
+    "plan",
+    "positions",
+]
 
 CACHES = ("stat",)
 """Caches that take an object for present because it was: gone before anything is deleted."""
@@ -237,10 +247,21 @@ def _mtime_ns(store: DiskStore, number: int) -> int:
     return stamp[2] if stamp else 0
 
 
+def needed_roots(store: DiskStore, roots: Iterable[TreeId]) -> list[TreeId]:
+    """``roots`` and those of every snapshot in the log, each once. Under ``deleting()``.
+
+    A caller lists snapshots before it has the lock, and may wait for it until a writer is
+    done: what that writer recorded is in the log and not in the caller's list.
+    """
+    return list(dict.fromkeys([*roots, *(one.root for one in store.log.newest_first())]))
+
+
 def collect(
     store: DiskStore, roots: Sequence[TreeId], *, clock: Clock, rules: GcRules | None = None
 ) -> GcResult:
     """Measure, plan and execute, all under the store's exclusive lock.
+
+    ``roots`` are what must stay beside the snapshots in the log, which always stay.
 
     A failure at any point leaves every needed object where it was: new segments that no log
     record names are removed by the next gc.
@@ -252,7 +273,7 @@ def collect(
     """
     chosen = rules or GcRules()
     with store.deleting():
-        uses, live = measure(store, roots)
+        uses, live = measure(store, needed_roots(store, roots))
         decided = plan(uses, chosen, now_ns=clock())
         if decided.is_empty:
             return GcResult(decided, 0, 0)

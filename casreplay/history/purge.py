@@ -25,7 +25,7 @@ from casreplay.clock import Clock
 from casreplay.codec.records import Encoding, RecordType
 from casreplay.errors import AmbiguousNameError, UnknownNameError
 from casreplay.history.check_trees import losses
-from casreplay.history.gc import Live, invalidate, measure, positions
+from casreplay.history.gc import Live, invalidate, measure, needed_roots, positions
 from casreplay.history.times import utc_text
 from casreplay.history.walk import find, reachable, walk
 from casreplay.model.ids import BlobId, ObjectId, TreeId, is_hex_prefix, matches_prefix
@@ -184,7 +184,7 @@ def purge(
     Args:
         store: the store.
         plan: from ``plan_purge``.
-        roots: everything that must stay: the roots of live snapshots and of pinned ones.
+        roots: what must stay beside the snapshots in the log, which always stay.
         clock: the present, kept with the reason.
         reason: kept in the log for ever; must not hold the secret.
 
@@ -196,7 +196,7 @@ def purge(
     """
     doomed = frozenset((*plan.blobs, *plan.chunks))
     with store.deleting():
-        uses, live = measure(store, roots)
+        uses, live = measure(store, needed_roots(store, roots))
         records, tainted = _tainted(store, doomed)
         stay = _Stay(live, doomed, tainted)
         # What no snapshot needs any more may hold an earlier version of the same secret: it goes too.

@@ -300,3 +300,14 @@ def test_measuring_changes_nothing(store):
     assert found[0].live_bytes == found[0].total_bytes
     assert len(live[found[0].number]) == 2
     assert store.files.read(store.folder + "/log") == before
+
+
+def test_what_was_recorded_while_a_collector_waited_stays(store):
+    """The collector's list of snapshots is as old as its wish for the lock."""
+    commit(store, {b"a": noise(9000, 1)})
+    seen = roots(store)
+    commit(store, {b"b": noise(9000, 2)})
+    before = contents(store)
+    collect(store, seen, clock=lambda: NOW, rules=EAGER)
+    assert len(roots(store)) == 2
+    assert contents(store) == before
