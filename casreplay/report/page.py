@@ -29,7 +29,7 @@ nav ol{columns:2;padding-left:1.2rem;font-size:.95rem}
 @media(max-width:34rem){nav ol{columns:1}main{padding:.7rem}}
 .scroll{overflow-x:auto}
 table{border-collapse:collapse;width:100%;font-size:.92rem}
-th,td{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid var(--line);overflow-wrap:anywhere}
+th,td{text-align:left;vertical-align:top;padding:.3rem .5rem;border-bottom:1px solid var(--line);overflow-wrap:break-word;max-width:24rem}
 th{color:var(--dim);font-weight:600}
 code,.cite,pre,table.diff td{font-family:ui-monospace,monospace;font-size:.85em}
 .cite{display:inline-block;color:var(--accent);overflow-wrap:anywhere}span.cite{cursor:help;text-decoration:none}
@@ -42,20 +42,20 @@ ol.time{list-style:none;padding:0;margin:0}
 ol.time li{display:grid;grid-template-columns:11.5rem 6rem 1fr;gap:.2rem .7rem;border-bottom:1px solid var(--line);padding:.3rem 0;margin:0}
 ol.time li[hidden]{display:none}
 :target{outline:2px solid var(--accent);outline-offset:2px}
-@media(max-width:40rem){ol.time li{grid-template-columns:1fr}ol.time .what{padding-left:.6rem}}
+@media(max-width:40rem){ol.time li{grid-template-columns:1fr auto}ol.time .what{grid-column:1/-1}}
 .when,.kind{color:var(--dim);font-size:.85rem}
 .what{min-width:0;overflow-wrap:anywhere}
 .kind-finding .what,.level-error .what,.level-fatal .what{color:var(--bad)}
 .kind-snapshot{background:var(--soft)}
 table.diff{table-layout:fixed}
-table.diff td{white-space:pre-wrap;border:0;padding:0 .4rem}
+table.diff td{white-space:pre-wrap;overflow-wrap:anywhere;max-width:none;border:0;padding:0 .4rem}
 table.diff col.no{width:3rem}
 table.diff td.no{color:var(--dim);text-align:right;user-select:none}
 tr.removed td.old,tr.changed td.old{background:var(--del)}
 tr.added td.new,tr.changed td.new{background:var(--add)}
 tr.gap td{color:var(--dim);border-top:1px dashed var(--line)}
 @media(max-width:40rem){table.diff td.no{display:none}}
-svg{width:100%;height:auto;max-width:44rem;display:block}
+svg{width:100%;height:auto;max-width:30rem;display:block}
 svg text{fill:var(--fg);font:14px system-ui,sans-serif}svg .strong{font-weight:600}svg .small{font-size:12px}
 svg .dim{font-size:11px;fill:var(--dim)}svg .box{fill:var(--soft);stroke:var(--line)}svg .link{stroke:var(--dim);stroke-width:2}
 svg .bar{fill:var(--accent)}

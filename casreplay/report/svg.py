@@ -10,32 +10,38 @@ from casreplay.report.wording import plain
 
 __all__ = ["bars", "chain"]
 
-WIDTH = 640
-BOX = 400
+WIDTH = 400
+"""Of a phone: there a drawing is shown as large as it is."""
+EDGE = 4
 LINE = 18
 MAX_LINES = 3
-CHARS = 52
-SIDE_CHARS = 26
+CHARS = 44
+SMALL_CHARS = 54
+NAME_CHARS = 27
+BARS_AT = 180
+BAR = 170
 
 
 def chain(block: Chain) -> str:
-    """Decisions as boxes from top to bottom, reasons to the left of them in brackets, what followed below."""
+    """Decisions as boxes from top to bottom, each with its reason, what followed and when."""
     parts: list[str] = []
     y = 8
     for number, (text, why, followed, when, _) in enumerate(block.links, start=1):
         lines = _wrapped(f"{number}. {text}", CHARS)
         remarks = [f"because {why}"] if why else []
         remarks += [f"then {one}" for one in followed[:2]]
-        small = [line for remark in remarks for line in _wrapped(remark, CHARS + 12)[:2]]
+        small = [line for remark in remarks for line in _wrapped(remark, SMALL_CHARS)[:2]]
         height = 14 + LINE * len(lines) + 16 * len(small) + 18
         if number > 1:
             parts.append(f'<path class="link" d="M{WIDTH // 2} {y - 14} V{y}"/>')
-        parts.append(f'<rect class="box" x="60" y="{y}" width="{WIDTH - 120}" height="{height}" rx="6"/>')
+        parts.append(
+            f'<rect class="box" x="{EDGE}" y="{y}" width="{WIDTH - 2 * EDGE}" height="{height}" rx="6"/>'
+        )
         at = y + 20
-        parts += [_text(76, at + LINE * i, line, "strong") for i, line in enumerate(lines)]
+        parts += [_text(16, at + LINE * i, line, "strong") for i, line in enumerate(lines)]
         at += LINE * len(lines)
-        parts += [_text(76, at + 16 * i, line, "small") for i, line in enumerate(small)]
-        parts.append(_text(76, at + 16 * len(small) + 2, when, "dim"))
+        parts += [_text(16, at + 16 * i, line, "small") for i, line in enumerate(small)]
+        parts.append(_text(16, at + 16 * len(small) + 2, when, "dim"))
         y += height + 14
     title = f"Decision chain: {len(block.links)} decisions from first to last"
     return _drawing(WIDTH, y, title, parts)
@@ -47,10 +53,10 @@ def bars(block: Bars) -> str:
     parts: list[str] = []
     for i, (name, value) in enumerate(block.values):
         y = 8 + 26 * i
-        width = round(300 * value / top)
-        parts.append(_text(8, y + 15, _cut(name, 28), "small"))
-        parts.append(f'<rect class="bar" x="220" y="{y + 2}" width="{width}" height="18" rx="2"/>')
-        parts.append(_text(228 + width, y + 15, f"{value:g}", "small"))
+        width = round(BAR * value / top)
+        parts.append(_text(8, y + 15, _cut(name, NAME_CHARS), "small"))
+        parts.append(f'<rect class="bar" x="{BARS_AT}" y="{y + 2}" width="{width}" height="18" rx="2"/>')
+        parts.append(_text(BARS_AT + 8 + width, y + 15, f"{value:g}", "small"))
     return _drawing(WIDTH, 16 + 26 * len(block.values), block.title, parts)
 
 
