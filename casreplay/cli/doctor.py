@@ -68,8 +68,8 @@ def doctor(session: Session, *, as_json: bool) -> int:
             continue
         word = session.out.style(f"{check.status:<4}", colors[check.status])
         session.out.line(f"{word}  {check.name:<10} {safe_line(check.message)}")
-        if check.hint:
-            session.out.line(f"      {'':<10} {safe(check.hint)}")
+        for line in check.hint.splitlines():
+            session.out.line(f"      {'':<10} {safe(line.strip())}")
     return int(failed)
 
 

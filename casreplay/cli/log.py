@@ -62,6 +62,8 @@ def log(
         empty = False
     if empty and path is None and since is None:
         session.out.note("No snapshots yet; take one with: casreplay commit")
+    elif empty and path is not None:
+        session.out.note(f"No snapshot{' since then' if since else ''} changed {safe_line(path)}")
 
 
 def _select(session: Session, path: str | None, limit: int | None, since: str | None) -> Iterator[Snapshot]:

@@ -236,8 +236,9 @@ def _refuse_loss(lost: Sequence[bytes], why: str) -> None:
     if not lost:
         return
     shown = ", ".join(display(path) for path in lost[:SHOWN]) + (", ..." if len(lost) > SHOWN else "")
+    count = "1 path" if len(lost) == 1 else f"{len(lost):,} paths"
     raise UsageError(
-        f"{len(lost)} paths would be replaced or removed and {why}: {shown}",
+        f"{count} would be replaced or removed and {why}: {shown}",
         hint="Say --force if they may go, or restore --to another folder",
         paths=[display(path) for path in lost],
     )

@@ -277,3 +277,16 @@ def test_places_in_snapshots_named_by_time(history):
 
 def test_the_first_snapshot_is_not_listed_whole(history):
     assert "casreplay ls -r" in history("show good").out
+
+
+def test_a_path_that_no_snapshot_changed_is_said_to_be_one(history):
+    result = history("log no/such/path")
+    assert result.out == ""
+    assert "No snapshot changed no/such/path" in result.err
+    assert history("log no/such/path --json").json == []
+
+
+def test_every_line_of_advice_is_indented(cli):
+    lines = cli("doctor").out.splitlines()
+    assert len(lines) > 5
+    assert all(line.startswith(("ok ", "warn ", "FAIL ", "fail ", "      ")) for line in lines)
