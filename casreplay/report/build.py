@@ -322,7 +322,7 @@ def _changes(document: Mapping[str, Any], read: ReadText, diff_rows: int) -> tup
     blocks: list[Block] = [Table(("Change", "Path", "Bytes before", "Bytes after"), rows)]
     if len(changes) > MAX_ROWS:
         blocks.append(Paragraph(f"{len(changes) - MAX_ROWS:,} more changes are in the JSON report."))
-    named = {one["path"] for one in document.get("evidence", ())}
+    named = {one["path"] for one in document.get("evidence", ()) if abs(one["weight"]) >= WEIGHTY}
     text = [
         one
         for one in changes

@@ -54,7 +54,7 @@ table.diff td.no{color:var(--dim);text-align:right;user-select:none}
 tr.removed td.old,tr.changed td.old{background:var(--del)}
 tr.added td.new,tr.changed td.new{background:var(--add)}
 tr.gap td{color:var(--dim);border-top:1px dashed var(--line)}
-@media(max-width:40rem){table.diff td.no{display:none}}
+@media(max-width:40rem){table.diff .no{display:none}}
 svg{width:100%;height:auto;max-width:30rem;display:block}
 svg text{fill:var(--fg);font:14px system-ui,sans-serif}svg .strong{font-weight:600}svg .small{font-size:12px}
 svg .dim{font-size:11px;fill:var(--dim)}svg .box{fill:var(--soft);stroke:var(--line)}svg .link{stroke:var(--dim);stroke-width:2}
