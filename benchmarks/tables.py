@@ -44,14 +44,9 @@ def verdict_row(verdict, profile):
     best = f"{show(verdict.best, 3)} ({verdict.best_name})" if verdict.best is not None else "-"
     sign = "x" if verdict.best is not None else ""
     limit = f"<= {figure.limit:g}{sign}" if stated else f"(<= {figure.limit:g}{sign} on {figure.profiles[0]})"
-    return (
-        figure.what,
-        own,
-        best,
-        f"{verdict.value:.2f}{sign}",
-        limit,
-        verdict.words if stated else "for information",
-    )
+    cpu = "-" if verdict.cpu_ratio is None else f"{verdict.cpu_ratio:.2f}x"
+    words = verdict.words if stated else "for information"
+    return figure.what, own, best, f"{verdict.value:.2f}{sign}", limit, words, cpu
 
 
 def comparison(result):
