@@ -19,7 +19,7 @@ from casreplay.history.shared_ids import SharedIds
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.monitor import Monitor
 from casreplay.model.objects import EntryState
-from casreplay.store.base import ForkingStore, ObjectWriter
+from casreplay.store.base import ForkingStore, ObjectWriter, WorkerWriter
 from casreplay.workspace import workers
 from casreplay.workspace.capture import Captured, FileStream, read_file, read_link
 from casreplay.workspace.scanner import COLUMNS, open_folder
@@ -56,10 +56,11 @@ class _Job:
     root: bytes
     shared: SharedIds
     monitor: Monitor
+    raw_bytes: int
 
 
 def ingest(
-    root: bytes, works: Sequence[FolderWork], store: ForkingStore, writer: ObjectWriter, monitor: Monitor
+    root: bytes, works: Sequence[FolderWork], store: ForkingStore, writer: WorkerWriter, monitor: Monitor
 ) -> Ingested:
     """Read every capture of ``works``, store it, and fill in ids, states and rows.
 
@@ -83,7 +84,7 @@ def ingest(
     weights = [sum(item[3] + FILE_COST_BYTES for item in items) for _, items in parts_source]
     files, size = sum(len(items) for _, items in parts_source), sum(weights)
     monitor.stage("reading", size)  # weights: no unit would be true
-    job = _Job(root, SharedIds(files), monitor)
+    job = _Job(root, SharedIds(files), monitor, size)
     is_big = files >= PARALLEL_FILES or size >= PARALLEL_BYTES
     share = workers.count() if is_big and store.can_fork else 1
     ranges = workers.split_by_weight(weights, share)
@@ -107,13 +108,15 @@ def _items(work: FolderWork) -> list[Item]:
     ]
 
 
-def _own_share(job: _Job, part: Part, writer: ObjectWriter) -> Result:
+def _own_share(job: _Job, part: Part, writer: WorkerWriter) -> Result:
+    writer.expect(job.raw_bytes)
     return _read_part(job, part, writer, 0), b""
 
 
 def _worker_share(job: _Job, part: Part, store: ForkingStore, number: int) -> Result:
     """Runs in a forked process: its own writer, made durable before it answers."""
     with store.writer() as writer:
+        writer.expect(job.raw_bytes)
         columns = _read_part(job, part, writer, number)
         writer.sync()
         return columns, writer.export_entries()

@@ -102,6 +102,9 @@ class OverlayStore:
     def __exit__(self, *exc_info: object) -> None:
         """Nothing to release."""
 
+    def expect(self, raw_bytes: int) -> None:
+        """Nothing is compressed here."""
+
     def put_blob(self, blob: BlobId, raw: bytes, base: BlobId | None = None) -> bool:
         """Keep ``raw`` while there is room."""
         del base

@@ -180,6 +180,9 @@ class WorkerWriter(ObjectWriter, Protocol):
     ) -> None:
         """Release the lease; what was not synced does not count."""
 
+    def expect(self, raw_bytes: int) -> None:
+        """Told before a commit's contents come, how many bytes they are in all writers: speed or size."""
+
     def export_entries(self) -> bytes:
         """After ``sync``: what ``ForkingStore.adopt`` in the parent needs to find the records."""
 

@@ -95,6 +95,9 @@ class MemoryWriter:
         self._stored = 0
         self._closed = False
 
+    def expect(self, raw_bytes: int) -> None:
+        """Nothing is compressed here."""
+
     def put_blob(self, blob: BlobId, raw: bytes, base: BlobId | None = None) -> bool:
         """See ``ObjectWriter``."""
         del base

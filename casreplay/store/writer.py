@@ -42,6 +42,8 @@ GROUP_BYTES = 256 << 10
 _SNIFFED_BYTES = 512
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
+BULK_BYTES = 256 << 20
+"""Who expects to write more is in a hurry from the start."""
 CAREFUL_GROUP_BYTES = 1 << 20
 """And in larger frames: fewer of them have to be decoded for the earlier versions of changed files."""
 _OPEN_SEGMENTS = 4
@@ -111,6 +113,11 @@ class SegmentWriter:
         self._closed = False
 
     # The contract
+
+    def expect(self, raw_bytes: int) -> None:
+        """See ``WorkerWriter``."""
+        if raw_bytes > BULK_BYTES:
+            self._compressed = CAREFUL_BYTES
 
     def put_blob(self, blob: BlobId, raw: bytes, base: BlobId | None = None) -> bool:
         """See ``ObjectWriter``."""
