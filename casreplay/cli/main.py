@@ -7,6 +7,7 @@ a traceback; ``CASREPLAY_DEBUG=1`` asks for it.
 
 from __future__ import annotations
 
+import errno
 import os
 import signal
 import sys
@@ -222,6 +223,11 @@ def _internal_error(session: Session, error: Exception) -> int:
         traceback.print_exception(error, file=sys.stderr)
     hint = "Run it again with CASREPLAY_DEBUG=1 to see where; please report it with that text"
     if isinstance(error, OSError):
+        if error.errno in (
+            errno.ENOSPC,
+            errno.EDQUOT,
+        ):  # nobody's mistake: what is printed goes to a full disk
+            hint = "Free some space on the disk that the output goes to"
         named = f": {os.fsdecode(error.filename)}" if isinstance(error.filename, str | bytes) else ""
         session.out.error(StoreIOError(f"{error.strerror or error}{named}", hint=hint))
     elif isinstance(error, MemoryError):

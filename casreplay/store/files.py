@@ -183,7 +183,7 @@ def _translated(what: str, path: str, action: Callable[[], _T]) -> _T:
         return action()
     except OSError as error:
         raise StoreIOError(
-            f"Cannot {what} {os.fsencode(path)!r}: {error.strerror or error}",
+            f"Cannot {what} {path!r}: {error.strerror or error}",
             hint=_HINTS.get(error.errno or 0, ""),
             errno=error.errno,
             file=path,

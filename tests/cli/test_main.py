@@ -216,3 +216,25 @@ def test_completion_scripts_are_printed(shell):
     done = casreplay("--help", env={**os.environ, "_CASREPLAY_COMPLETE": f"{shell}_source"})
     assert "_CASREPLAY_COMPLETE" in done.stdout
     assert done.returncode == 0
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="there is no full device here")
+def test_a_full_disk_under_the_output_is_nobodys_mistake(history):
+    with open("/dev/full", "wb") as full:
+        done = subprocess.run(
+            [sys.executable, "-c", "from casreplay.cli.main import main; main()", "log"],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            cwd=history.folder,
+            env={
+                **os.environ,
+                **history.environ,
+                "PYTHONPATH": os.pathsep.join(sys.path),
+                "CASREPLAY_DEBUG": "",
+            },
+            check=False,
+        )
+    assert done.returncode == 1
+    assert "No space left on device" in done.stderr
+    assert "Free some space" in done.stderr

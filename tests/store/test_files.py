@@ -153,3 +153,9 @@ def test_waiting_ends_when_the_lock_is_free(files, tmp_path):
 
     leases = Leases(Patient(), str(tmp_path), wait_s=60)
     leases.writing().release()
+
+
+def test_what_the_system_refuses_is_said_with_the_path_as_text(tmp_path):
+    with pytest.raises(StoreIOError) as caught:
+        OsFiles().open(str(tmp_path / "nothing"))
+    assert caught.value.message == f"Cannot open '{tmp_path}/nothing': No such file or directory"
