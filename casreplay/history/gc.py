@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from collections import defaultdict
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 from casreplay.clock import Clock
 from casreplay.codec.records import Encoding, RecordType
@@ -274,11 +274,66 @@ def collect(
     chosen = rules or GcRules()
     with store.deleting():
         uses, live = measure(store, needed_roots(store, roots))
-        decided = plan(uses, chosen, now_ns=clock())
+        decided = settled(store, plan(uses, chosen, now_ns=clock()), uses, live)
         if decided.is_empty:
             return GcResult(decided, 0, 0)
         removed, copied = execute(store, decided, live)
     return GcResult(decided, removed, copied)
+
+
+def settled(store: DiskStore, decided: GcPlan, uses: Iterable[SegmentUse], live: Live) -> GcPlan:
+    """The plan, widened until nothing that stays needs anything that goes.
+
+    An object no snapshot needs stays when its segment does, and counts as present to the
+    next writer: left without its base or its chunks it would be taken for stored, and lost.
+    Segments with such an object are written anew as well, without it.
+
+    Cost: the headers of kept segments and the chunk lists in them, again for each widening.
+    """
+    dead = {use.number: use.dead_bytes for use in uses}
+    while True:
+        gone = {*decided.drop, *decided.rewrite}
+        spoiled = {number for number in decided.keep if _is_spoiled(store, number, gone, live)}
+        if not spoiled:
+            return decided
+        decided = replace(
+            decided,
+            rewrite=tuple(sorted({*decided.rewrite, *spoiled})),
+            keep=tuple(number for number in decided.keep if number not in spoiled),
+            freed_bytes=decided.freed_bytes + sum(dead[number] for number in spoiled),
+        )
+
+
+def _is_spoiled(store: DiskStore, number: int, gone: set[int], live: Live) -> bool:
+    """Whether a segment that stays holds an object that would lose its base or a chunk."""
+    length = store.catalog.lengths().get(number)
+    if length is None:
+        return False
+    purged = store.log.tombstones()
+
+    def stays(object_id: bytes) -> bool:
+        entry = store.entry_of(object_id)
+        if entry is None:
+            return object_id in purged
+        place = entry.offset * _POSITIONS + entry.position
+        return entry.segment not in gone or place in live.get(entry.segment, ())
+
+    return any(
+        not all(stays(needed) for needed in _dependencies(store, record))
+        for record in store.segments.scan(number, 0, length)
+    )
+
+
+def _dependencies(store: DiskStore, record: StoredRecord) -> list[bytes]:
+    """What a record cannot be decoded without; an id nothing has when its chunk list cannot be read."""
+    header = record.header
+    found = [header.base] if header.encoding is Encoding.DELTA else []
+    if header.type is RecordType.CHUNKED:
+        try:
+            found += [chunk for chunk, _ in store.chunk_list(BlobId(ObjectId(header.ids[:32])))]
+        except (CorruptError, MissingObjectError):
+            found.append(bytes(32))
+    return found
 
 
 def execute(store: DiskStore, decided: GcPlan, live: Live, *, reason: str = "gc") -> tuple[int, int]:
