@@ -10,7 +10,7 @@ import os
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 
-from casreplay.errors import UnknownNameError, UsageError
+from casreplay.errors import StoreIOError, UnknownNameError, UsageError
 from casreplay.history import walk as walking
 from casreplay.model.ids import TreeId
 from casreplay.model.monitor import SILENT, Monitor
@@ -140,7 +140,14 @@ def restore_to(objects: ObjectReader, root: TreeId, folder: bytes, options: Rest
         )
     exists = os.path.isdir(folder)
     if not exists and not options.dry_run:
-        os.makedirs(folder)
+        try:
+            os.makedirs(folder)
+        except OSError as error:
+            raise StoreIOError(
+                f"Cannot make the folder {display(folder)}: {error.strerror}",
+                hint="Name a folder that can be made and written",
+                errno=error.errno,
+            ) from error
         exists = True
     current = entries_of(folder) if exists else iter(())
     steps = _plan(objects, root, folder if exists else b"", options, current)

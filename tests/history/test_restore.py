@@ -9,7 +9,7 @@ from support.list_log import snapshot as a_snapshot
 from support.plain_folders import T0, make, picture
 from support.tree_builder import DictObjects, Executable, Symlink, build
 
-from casreplay.errors import CorruptError, UnknownNameError, UsageError
+from casreplay.errors import CorruptError, StoreIOError, UnknownNameError, UsageError
 from casreplay.history.restore import RestoreOptions, restore_to, restore_workspace
 from casreplay.history.walk import walk
 from casreplay.model.objects import EntryKind, EntryState, TreeEntry
@@ -182,6 +182,11 @@ def test_to_a_folder_with_other_content_needs_force(bench):
     assert set(picture(target)) == {b"mine", b"a"}
     assert restore_to(bench.objects, bench.old, target, RestoreOptions(force=True)).failures == ()
     assert picture(target) == bench.wanted(OLD)
+
+
+def test_to_a_folder_that_cannot_be_made_is_refused(bench):
+    with pytest.raises(StoreIOError, match="Cannot make the folder"):
+        restore_to(bench.objects, bench.old, bench.folder + b"/a/below", RestoreOptions())
 
 
 def test_to_a_file_is_refused(bench):
