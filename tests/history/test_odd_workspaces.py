@@ -27,7 +27,9 @@ OPEN_FOLDER = os.O_RDONLY | os.O_DIRECTORY
 def root(tmp_path):
     folder = tmp_path / "work"
     folder.mkdir()
-    return folder
+    yield folder
+    # Some of these trees are deeper than pytest's own cleaning can go.
+    subprocess.run(["rm", "-rf", "--one-file-system", str(tmp_path)], check=False)
 
 
 @pytest.fixture
