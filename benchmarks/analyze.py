@@ -50,8 +50,9 @@ LOUD = (
 )
 
 
-def log_lines(rng, size, first_s):
-    """A log of about `size` bytes: one line a hundredth second, one in a thousand loud."""
+def log_lines(rng, size, version):
+    """A log of about `size` bytes: one line in a thousand is loud, in version 2 some name the fault."""
+    first_s, texts = START_S + version * 90_000, LOUD[: version + 1]
     made, lines, number = 0, [], 0
     while made < size:
         number += 1
@@ -60,7 +61,7 @@ def log_lines(rng, size, first_s):
         module, word = MODULES[rng.randrange(6)], WORDS[rng.randrange(18)]
         stamp = f"2026-09-{1 + at // 86400 % 30:02d}T{clock}.{number % 100:02d}0Z"
         if rng.random() < 0.001:
-            text = rng.choice(LOUD).format(module=module, n=rng.randrange(10**6), k=rng.randrange(1, 6))
+            text = rng.choice(texts).format(module=module, n=rng.randrange(10**6), k=rng.randrange(1, 6))
         else:
             text = (
                 f"INFO {module}: order {rng.randrange(10**7)} {word} in {rng.randrange(900)} ms"
@@ -107,14 +108,12 @@ def write(workspace, version, options):
     for number in range(LOGS):
         path = workspace / "logs" / f"worker_{number}.log"
         if options.kind == "appended":
-            part = log_lines(
-                random.Random(f"{SEED} {number} {version}"), each // 2, START_S + version * 90_000
-            )
+            part = log_lines(random.Random(f"{SEED} {number} {version}"), each // 2, version)
             with open(path, "ab") as file:
                 file.write(part)
         else:
             seed = random.Random(f"{SEED} {number} {version}")
-            path.write_bytes(log_lines(seed, each, START_S + version * 90_000))
+            path.write_bytes(log_lines(seed, each, version))
 
 
 def measured(peer, words):
@@ -147,8 +146,9 @@ def main():
         for turn in ("first", "second"):
             cost, found = measured(peer, ["analyze", "good", "bad", "--no-incident", "--json"])
             print(
-                f"{turn:6} {cost.wall_s:6.2f} s ({cost.cpu_s:.2f} s of processor), {cost.tree_mb:5.0f} MB; {len(found['changes']):,} changes,"
-                f" cause {found['root_cause']}, {len(found['timeline']):,} events"
+                f"{turn:6} {cost.wall_s:6.2f} s ({cost.cpu_s:.2f} s of processor), {cost.tree_mb:5.0f} MB;"
+                f" {len(found['changes']):,} changes, cause {found['root_cause']},"
+                f" {len(found['timeline']):,} events"
             )
     finally:
         if options.keep:
