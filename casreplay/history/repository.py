@@ -1,8 +1,7 @@
 """The repository: a workspace, its store and everything that can be asked of the two.
 
-This is the facade: the only module with a wide fan-out. It holds no rule of its own; each
-method names the module that does the work. What only some methods need is imported by
-them: a commit that finds nothing changed must not pay for diffs, names or restoring.
+This is the facade: the only module with a wide fan-out. It holds no rule of its own. What only
+some methods need is imported by them: a commit of nothing must not pay for diffs or restoring.
 """
 
 from __future__ import annotations
@@ -42,7 +41,7 @@ __all__ = ["Repository"]
 CONFIG_NAME = "casreplay.json"
 MAX_IGNORE_FILE_BYTES = 1 << 20
 MAX_COUNTED_RENAMES = 500
-"""Commits that add and delete more paths count renames by equal content only."""
+"""Commits and ``status`` with more changed paths find renames by equal content only."""
 MIN_FREE_PERCENT = 3.0
 MAX_ENTRIES = 10_000_000
 """The defaults of the configuration's keys, for workspaces that have none."""
@@ -324,7 +323,8 @@ class Repository:
     def status(self, *, monitor: Monitor = SILENT) -> tuple[list[Change], Coverage]:
         """What changed in the folder since the newest snapshot, and what the scan covered."""
         with self.now(monitor) as (objects, root, coverage):
-            return self._changes(objects, self.head(), root, paths=(), renames=True), coverage
+            found = self._changes(objects, self.head(), root, paths=(), renames=False)
+            return self._renamed(found, objects), coverage
 
     def counts(self, snapshot: Snapshot) -> ChangeCounts:
         """How many paths ``snapshot`` changed against its parent in history."""
@@ -339,12 +339,12 @@ class Repository:
         from casreplay.history.diff import diff_trees
 
         changes = list(diff_trees(self.objects, before.root if before else None, after.root))
-        return changes if before is None else self._renamed(changes)
+        return changes if before is None else self._renamed(changes, self.objects)
 
-    def _renamed(self, changes: list[Change]) -> list[Change]:
+    def _renamed(self, changes: list[Change], objects: ObjectReader) -> list[Change]:
         from casreplay.history.renames import detect_renames
 
-        read = self.objects.get if len(changes) <= MAX_COUNTED_RENAMES else _no_content
+        read = objects.get if len(changes) <= MAX_COUNTED_RENAMES else _no_content
         return list(detect_renames(changes, read).changes)
 
     # Recording
@@ -370,7 +370,7 @@ class Repository:
 
         changes = list(diff_trees(self.objects, before.root, after.root, folders=True))
         self.paths_index.append(after, before, changes)
-        return counts(self._renamed(without_full_folders(changes)))
+        return counts(self._renamed(without_full_folders(changes), self.objects))
 
     # Bringing back
 
