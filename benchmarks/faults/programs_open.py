@@ -9,6 +9,7 @@ import os
 import random
 import resource
 import sqlite3
+import subprocess
 import sys
 
 from benchmarks.faults.harness import Fault, Program, World, routes_json
@@ -406,7 +407,12 @@ echo "done: $count entries"
     ),
     setup=lambda w: (
         os.chmod(w.root / "bin/rotate", 0o755),
-        w.write("sums.txt", os.popen(f"cd {w.root}/files && sha256sum *").read()),
+        w.write(
+            "sums.txt",
+            subprocess.run(
+                "sha256sum *", shell=True, cwd=w.root / "files", stdout=subprocess.PIPE, text=True, check=True
+            ).stdout,
+        ),
     ),
 )
 
