@@ -244,7 +244,7 @@ FRAMEWORKS = [
     (LOG,{b"lib/user.rb":(b"a\n",b"b\n")},(),"lib/user.rb:4:in `full': undefined local variable or method `frist' for #<User> (NameError)"),
     (DRF,{b"go.mod":(b"go 1.20\n",b"go 1.22\n")},(),"go: go.mod requires go >= 1.22 (running go 1.20; GOTOOLCHAIN=local)"),
     (CFG,{b"docker-compose.yml":(b"ports: 80\n",b"ports: 80:80:80:80\n")},(KeyChange(b"docker-compose.yml","ports","changed","80","80:80:80:80",1),),"Error response from daemon: invalid containerPort: 80:80:80:80"),
-    (EXT,{b"NOTES.md":(b"a",b"b")},(),"npm ERR! code ETIMEDOUT\nnpm ERR! network request to https://registry.site.test/x failed"),
+    (EXT,{b"NOTES.md":(b"a",b"b")},(),"npm ERR! code ETIMEDOUT\nnpm ERR! network request to https://registry.example.org/x failed"),
     (EXT,{},(),"error: RPC failed; curl 56 GnuTLS recv error (-54): Error in the pull function.\nfatal: early EOF"),
     (LOG,{b"web/src/List.tsx":(b"a\n",b"b\n")},(),"Uncaught Error: Too many re-renders. React limits the number of renders to prevent an infinite loop."),
     (RES,{},(),"FATAL:  sorry, too many clients already"),
