@@ -11,7 +11,7 @@ from casreplay.cli.analyze import incident_database
 from casreplay.cli.options import group, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import ago, clock_time, columns, count, duration, safe, safe_line
-from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError, UsageError
+from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
 
 if TYPE_CHECKING:
     from casreplay.model.incidents import Incident
@@ -52,7 +52,7 @@ def list_(session: Session, /, **options: Any) -> None:
 
     opened = {one for one in Status if one.is_open} if options["only_open"] else set()
     wanted = {Status(one) for one in options["states"]} or opened
-    since_ns = since_option(session, options["since"])
+    since_ns = session.since(options["since"])
     with incident_database(session) as database:
         found = database.incidents(statuses=wanted, since_ns=since_ns, tag=options["tag"])
     if options["as_json"]:
@@ -73,19 +73,6 @@ def list_(session: Session, /, **options: Any) -> None:
     session.out.lines(columns(rows))
     if not rows:
         session.out.line("No incidents")
-
-
-def since_option(session: Session, text: str | None) -> int | None:
-    """The point in time that ``--since`` names: ``2w`` is two weeks ago; ``None`` when it was not given."""
-    if text is None:
-        return None
-    from casreplay.history.times import parse_duration, parse_time  # noqa: PLC0415 - only when asked for
-
-    now = session.clock()
-    try:
-        return now - parse_duration(text)
-    except UsageError:
-        return parse_time(text, now_ns=now, zone=None)
 
 
 @incident.command("show", examples=["casreplay incident show INC-0001", "casreplay incident show 1 --json"])

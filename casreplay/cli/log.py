@@ -11,7 +11,6 @@ from casreplay.cli.options import command, json_option, snapshot_argument
 from casreplay.cli.session import Session
 from casreplay.cli.shapes import changes_line, coverage_line, snapshot_fields
 from casreplay.cli.text import ago, clock_time, safe, safe_line
-from casreplay.errors import UsageError
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
 
@@ -68,22 +67,11 @@ def log(
 
 def _select(session: Session, path: str | None, limit: int | None, since: str | None) -> Iterator[Snapshot]:
     repository = session.repository()
-    since_ns = _since(session, since) if since else None
+    since_ns = session.since(since or None)
     if path is None:
         return repository.snapshots(limit=limit, since_ns=since_ns)
     wanted = session.workspace_path(path)
     return repository.snapshots_of([wanted], limit=limit, since_ns=since_ns)
-
-
-def _since(session: Session, text: str) -> int:
-    """A moment: everything the time parser knows, and a bare duration as that long ago."""
-    from casreplay.history.times import parse_duration, parse_time  # noqa: PLC0415 - start-up speed
-
-    now = session.clock()
-    try:
-        return now - parse_duration(text)
-    except UsageError:
-        return parse_time(text, now_ns=now, zone=None)
 
 
 def _names(session: Session, snapshot: Snapshot) -> str:

@@ -60,11 +60,10 @@ def report(session: Session, /, *, name: str | None, summary: bool, **options: A
 
 
 def _summary(session: Session, since: str | None) -> Report:
-    from casreplay.cli.incident import since_option  # noqa: PLC0415 - only for a summary
     from casreplay.incidents.patterns import group  # noqa: PLC0415 - start-up speed
     from casreplay.report.summary import summary_report  # noqa: PLC0415 - start-up speed
 
-    since_ns = since_option(session, since)
+    since_ns = session.since(since)
     with incident_database(session) as database:
         found = database.incidents(since_ns=since_ns)
         last = max((one.detected_ns for one in found), default=0)

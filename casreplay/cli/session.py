@@ -122,6 +122,21 @@ class Session:
         if repository is not None:
             repository.close()
 
+    def since(self, text: str | None) -> int | None:
+        """The moment a ``--since`` names: all the time parser knows, a bare duration as that long ago.
+
+        ``None`` when the option was not given.
+        """
+        if text is None:
+            return None
+        from casreplay.history.times import parse_duration, parse_time  # noqa: PLC0415 - only when asked for
+
+        now = self.clock()
+        try:
+            return now - parse_duration(text)
+        except UsageError:
+            return parse_time(text, now_ns=now, zone=None)
+
     def progress(self) -> Progress:
         """A progress line for this run; shows nothing with ``--quiet``, ``--json`` or without a terminal."""
         from casreplay.cli.progress import Progress  # noqa: PLC0415 - start-up speed

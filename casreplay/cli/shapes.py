@@ -7,7 +7,6 @@ end, never renamed or removed.
 from __future__ import annotations
 
 from collections.abc import Iterable, Sequence
-from dataclasses import fields
 from typing import Any
 
 from casreplay.cli.text import count, iso_time, size
@@ -68,9 +67,7 @@ def snapshot_fields(snapshot: Snapshot, label: str, tags: Sequence[str]) -> dict
 
 def coverage_fields(coverage: Coverage) -> dict[str, Any]:
     """Every count of the coverage, and ``complete``: whether all that no rule left out was captured whole."""
-    values: dict[str, Any] = {one.name: getattr(coverage, one.name) for one in fields(coverage)}
-    values["complete"] = coverage.is_complete
-    return values
+    return coverage.to_dict()
 
 
 def counts_fields(counts: ChangeCounts) -> dict[str, int]:

@@ -13,7 +13,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from itertools import islice
 from typing import Any
 
@@ -48,7 +48,7 @@ from casreplay.history.walk import walk
 from casreplay.model.changes import Change
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.monitor import SILENT, Monitor
-from casreplay.model.objects import Coverage, Snapshot
+from casreplay.model.objects import Snapshot
 from casreplay.model.paths import display
 
 __all__ = ["AnalyzeOptions", "ExtraLog", "analyze", "with_incident"]
@@ -205,8 +205,8 @@ class _Analysis:
                 *self._partly(),
                 *_truncated(len(timeline), len(pair.changes)),
             ],
-            "before": _counts(scene.before.coverage) if scene.before else None,
-            "after": _counts(scene.coverage),
+            "before": scene.before.coverage.to_dict() if scene.before else None,
+            "after": scene.coverage.to_dict(),
         }
         return {
             "incident": None,
@@ -274,11 +274,6 @@ def _truncated(events: int, changes: int) -> list[str]:
     if changes > MAX_CHANGES:
         notes.append(f"The list of changes shows {MAX_CHANGES:,} of {changes:,}")
     return notes
-
-
-def _counts(coverage: Coverage) -> dict[str, object]:
-    counts: dict[str, object] = {item.name: getattr(coverage, item.name) for item in fields(coverage)}
-    return {**counts, "complete": coverage.is_complete}
 
 
 def _snapshot_row(snapshot: Snapshot | None) -> dict[str, object] | None:

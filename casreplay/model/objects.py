@@ -9,7 +9,7 @@ demand for code that wants to read, not to be fast.
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, fields
 from enum import IntEnum
 from types import MappingProxyType
 
@@ -174,6 +174,11 @@ class Coverage:
         return not (
             self.too_large or self.unreadable or self.vanished or self.prefix or self.torn or self.mounts
         )
+
+    def to_dict(self) -> dict[str, object]:
+        """JSON: every count in the order of the fields, then ``complete``."""
+        counts: dict[str, object] = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {**counts, "complete": self.is_complete}
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 
 from casreplay.forensics.globs import PathMatcher
 from casreplay.forensics.secrets.blobs import BlobSecrets
@@ -105,8 +105,8 @@ def check_snapshots(
         logs.save()
     covered = {
         **result.coverage,
-        "before": _counts(before.coverage) if before else None,
-        "after": _counts(coverage),
+        "before": before.coverage.to_dict() if before else None,
+        "after": coverage.to_dict(),
     }
     return CheckResult(result.findings, result.ignored, covered, result.failed)
 
@@ -126,11 +126,6 @@ def _later(
 def _ignored(repository: Repository) -> Callable[[bytes], bool]:
     rules = repository.rules
     return lambda path: rules.ignores(path, is_folder=False)
-
-
-def _counts(coverage: Coverage) -> dict[str, object]:
-    counts: dict[str, object] = {item.name: getattr(coverage, item.name) for item in fields(coverage)}
-    return {**counts, "complete": coverage.is_complete}
 
 
 def secrets_in(
