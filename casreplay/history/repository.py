@@ -7,8 +7,7 @@ some methods need is imported by them: a commit of nothing must not pay for diff
 from __future__ import annotations
 
 import os
-import stat
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import cached_property
@@ -17,7 +16,6 @@ from typing import TYPE_CHECKING, Self
 
 from casreplay.clock import Clock, system_clock
 from casreplay.errors import UnknownNameError, UsageError
-from casreplay.history.commit import CommitOptions, CommitResult, CommitSetup, Committer
 from casreplay.model.changes import Change, ChangeCounts
 from casreplay.model.ids import BlobId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
@@ -25,21 +23,19 @@ from casreplay.model.objects import Coverage, Snapshot, TreeEntry
 from casreplay.model.paths import display, is_inside
 from casreplay.store.base import ObjectReader, SnapshotLog
 from casreplay.store.disk import DiskStore
-from casreplay.workspace.gitstate import read_git_state
-from casreplay.workspace.guards import Limits, check_free_space, check_workspace
-from casreplay.workspace.ignore import IgnoreFiles, IgnoreRules
 
 if TYPE_CHECKING:
     from casreplay.history.annotations import Annotations
+    from casreplay.history.commit import CommitOptions, CommitResult, Committer
     from casreplay.history.overlay import OverlayStore
     from casreplay.history.paths_index import PathsIndex
     from casreplay.history.restore import Restored, RestoreOptions
     from casreplay.model.config import Config
+    from casreplay.workspace.ignore import IgnoreRules
 
 __all__ = ["Repository"]
 
 CONFIG_NAME = "casreplay.json"
-MAX_IGNORE_FILE_BYTES = 1 << 20
 MAX_COUNTED_RENAMES = 500
 """Commits and ``status`` with more changed paths find renames by equal content only."""
 MIN_FREE_PERCENT = 3.0
@@ -68,7 +64,9 @@ class Repository:
     @property
     def rules(self) -> IgnoreRules:
         """What a commit leaves out; made anew, because ignore files in the workspace change."""
-        return _rules(self._config, self.root, os.fsencode(self.store.folder))
+        from casreplay.history.rules import rules_of
+
+        return rules_of(self._config, self.root, os.fsencode(self.store.folder))
 
     @cached_property
     def config(self) -> Config:
@@ -103,6 +101,8 @@ class Repository:
                 holds a store or other files.
             StoreIOError: the folder cannot be made.
         """
+        from casreplay.workspace.guards import check_workspace
+
         root = _workspace(workspace)
         check_workspace(root, force=force)
         DiskStore.create(os.fsdecode(store)).close()
@@ -355,6 +355,9 @@ class Repository:
         Raises:
             CasreplayError: the folder cannot be listed or the store failed; the history is as it was.
         """
+        from casreplay.history.commit import CommitOptions
+        from casreplay.workspace.guards import check_free_space
+
         wanted = options or CommitOptions()
         config = self._config
         if config and config.max_file_bytes and not wanted.max_file_bytes:
@@ -399,6 +402,7 @@ class Repository:
             CorruptError, StoreIOError: see ``history.restore``.
         """
         from casreplay.history import restore as restoring
+        from casreplay.history.rules import store_inside
 
         wanted = options or restoring.RestoreOptions()
         folder = self.root if to is None else os.path.realpath(os.fsencode(to))
@@ -406,7 +410,7 @@ class Repository:
             raise UsageError("A snapshot cannot be restored into its own store", hint="Name another folder")
         if folder != self.root or not os.path.isdir(self.root):
             return restoring.restore_to(self.objects, snapshot.root, folder, wanted)
-        inside = _store_inside(self.root, self.store.folder)
+        inside = store_inside(self.root, self.store.folder)
         wanted = replace(wanted, protected=(*wanted.protected, *inside))
         if backup and not wanted.dry_run:
             return restoring.restore_workspace(
@@ -420,12 +424,18 @@ class Repository:
 
     def _backup(self, target: Snapshot) -> Snapshot:
         """Record the folder before it is changed; the newest snapshot when that holds it already."""
+        from casreplay.history.commit import CommitOptions
+
         result = self.commit(CommitOptions(extra={"reason": "before restore"}))
         if result.recorded:
             self.notes.set_label(result.snapshot.id, f"before restoring {short(target.id)}")
         return result.snapshot
 
     def _committer(self, store: DiskStore | OverlayStore) -> Committer:
+        from casreplay.history.commit import CommitSetup, Committer
+        from casreplay.workspace.gitstate import read_git_state
+        from casreplay.workspace.guards import Limits
+
         limits = Limits(max_entries=MAX_ENTRIES)
         if self._config is not None:
             config = self._config
@@ -459,42 +469,3 @@ def _config(path: str, respect_gitignore: bool | None) -> Config | None:
 
     config = codec.load(path)
     return config if respect_gitignore is None else replace(config, respect_gitignore=respect_gitignore)
-
-
-def _rules(config: Config | None, root: bytes, store: bytes) -> IgnoreRules:
-    """The ignore rules of a configuration; the store is never captured, wherever it lies."""
-    protected = list(_store_inside(root, store))
-    read = _ignore_reader(root)
-    if config is None:
-        return IgnoreRules.build(files=IgnoreFiles(read=read), protected=protected)
-    return IgnoreRules.build(
-        config.include_patterns,
-        config.exclude_patterns,
-        defaults=config.default_excludes,
-        files=IgnoreFiles(own=config.use_ignore_files, git=config.respect_gitignore, read=read),
-        protected=protected,
-    )
-
-
-def _store_inside(root: bytes, store: PathLike) -> tuple[bytes, ...]:
-    """Where the store lies below the workspace, as a path of it; nothing when it lies elsewhere."""
-    top, place = root.rstrip(b"/"), os.path.realpath(os.fsencode(store))
-    return (place[len(top) + 1 :],) if is_inside(place, top) and place != root else ()
-
-
-def _open_at_once(path: str | bytes, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not keep us waiting
-
-
-def _ignore_reader(root: bytes) -> Callable[[bytes], bytes | None]:
-    """Reads ignore files below ``root``; one that cannot be read, or is no file, has no rules."""
-
-    def read(path: bytes) -> bytes | None:
-        try:
-            with open(os.path.join(root, path), "rb", opener=_open_at_once) as file:
-                is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
-                return file.read(MAX_IGNORE_FILE_BYTES) if is_file else None
-        except OSError:
-            return None
-
-    return read
