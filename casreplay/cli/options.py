@@ -86,6 +86,13 @@ class BaseCommand(click.Command):
             option for option in global_options(hidden=True) if not taken.intersection(option.opts)
         )
 
+    def invoke(self, ctx: click.Context) -> Any:
+        """Run the command; the session knows its name, for whoever waits for what it does."""
+        session = ctx.find_object(Session)
+        if session is not None:
+            session.command = ctx.command_path
+        return super().invoke(ctx)
+
     def format_epilog(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Examples, then the line about global options."""
         if self.examples:

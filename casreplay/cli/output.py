@@ -50,6 +50,11 @@ class Output:
         """Whether standard output is a terminal."""
         return _is_terminal(sys.stdout)
 
+    @property
+    def is_attended(self) -> bool:
+        """Whether standard error is a terminal: somebody is watching."""
+        return _is_terminal(sys.stderr)
+
     def style(self, text: str, *styles: str, stream: TextIO | None = None) -> str:
         """``text`` in the named colours where they are wanted, as it is elsewhere."""
         if self._no_color or not styles or not _is_terminal(stream or sys.stdout):

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 from typing import TYPE_CHECKING
 
 from casreplay.cli.output import Output
+from casreplay.cli.text import safe_line
 from casreplay.clock import Clock, system_clock
 from casreplay.errors import UsageError
 
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
     from casreplay.cli.store_location import StoreLocation
     from casreplay.history.repository import Repository
     from casreplay.model.config import Config
+    from casreplay.store.locks import Waiting
 
 __all__ = ["Session"]
 
@@ -32,6 +34,7 @@ class Session:
         environ: the process environment.
         clock: wall clock for commits and for "2 hours ago".
         out: the printer.
+        command: the command that runs, for others who wait for it: ``casreplay gc``.
     """
 
     def __init__(
@@ -42,8 +45,10 @@ class Session:
         self.store_option: str | None = None
         self.clock = clock
         self.out = Output(environ)
+        self.command = "casreplay"
         self._location: StoreLocation | None = None
         self._repository: Repository | None = None
+        self._progress: Progress | None = None
 
     def change_folder(self, folder: str) -> None:
         """Apply ``-C``: later paths are relative to ``folder``.
@@ -103,7 +108,18 @@ class Session:
                 respect_gitignore=True if respect_gitignore else None,
                 config=self._config_elsewhere(where, respect_gitignore=respect_gitignore),
             )
+            leases = self._repository.store.leases
+            leases.command, leases.waiting = self.command, self.say_waiting
         return self._repository
+
+    def say_waiting(self, waiting: Waiting) -> None:
+        """On a terminal: who keeps us waiting, before the wait is over; silent where progress is."""
+        if self.out.quiet or self.out.json or not self.out.is_attended:
+            return
+        if self._progress is not None:
+            self._progress.close()
+        holders = ", ".join(waiting.holders) or "another process"
+        self.out.note(safe_line(f"{waiting.why}: {holders}. Waiting up to {waiting.wait_s:.0f} s for it"))
 
     def _config_elsewhere(self, where: StoreLocation, *, respect_gitignore: bool) -> Config | None:
         """The configuration of a workspace that is configured from another folder (``WORKSPACE_ROOT``)."""
@@ -141,7 +157,8 @@ class Session:
         """A progress line for this run; shows nothing with ``--quiet``, ``--json`` or without a terminal."""
         from casreplay.cli.progress import Progress  # noqa: PLC0415 - start-up speed
 
-        return Progress(enabled=None if not (self.out.quiet or self.out.json) else False)
+        self._progress = Progress(enabled=None if not (self.out.quiet or self.out.json) else False)
+        return self._progress
 
     def workspace_path(self, text: str) -> bytes:
         """A path argument as a path below the workspace root.

@@ -8,23 +8,44 @@ Two locks, both on files that hold nothing:
 
 The stale-lock rule: there are no stale locks. The kernel drops a lock with its
 holder, so nobody ever has to guess from an age or a process number whether to
-break one. The small texts in ``leases/`` only say who to wait for; those of dead
-writers are removed by the next holder of the exclusive lock.
+break one. The small texts in ``leases/`` only say who to wait for. Each is locked by
+the process it speaks of, so that those of dead writers are told from the others; they
+are removed by the next holder of the exclusive lock.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from time import gmtime, strftime
 
-from casreplay.clock import monotonic_ns
+from casreplay.clock import Clock, monotonic_ns
 from casreplay.errors import LockedError, StoreIOError
 from casreplay.store.files import FileLock, Files, join
 
-__all__ = ["LEASES", "Leases"]
+__all__ = ["LEASES", "NOTICE_S", "Leases", "Waiting"]
 
 LEASES = "leases"
+NOTICE_S = 1.0
+"""Seconds after which somebody who waits is told so."""
 _POLL_SECONDS = 0.01
+_WHO = ".who"
+
+
+@dataclass(frozen=True, slots=True)
+class Waiting:
+    """What a process that waits for a lock can say about it.
+
+    Attributes:
+        why: what the others do, as a sentence without a full stop.
+        holders: who does it: process, machine, command and since when; those who said so.
+        wait_s: seconds until the waiting is given up, counted from its start.
+    """
+
+    why: str
+    holders: tuple[str, ...]
+    wait_s: float
 
 
 class Leases:
@@ -34,12 +55,23 @@ class Leases:
         files: the disk.
         folder: the store's folder.
         wait_s: seconds to wait for a lock before ``LockedError``.
+        clock: counts the waiting.
+
+    Attributes:
+        command: what this process does with the store, for those who wait for it; may be empty.
+        waiting: called once when a lock was not free for ``NOTICE_S`` seconds, from where it is waited for.
     """
 
-    def __init__(self, files: Files, folder: str, *, wait_s: float = 10.0) -> None:
+    def __init__(
+        self, files: Files, folder: str, *, wait_s: float = 10.0, clock: Clock = monotonic_ns
+    ) -> None:
         self._files = files
         self._folder = folder
         self._wait_s = wait_s
+        self._clock = clock
+        self._announced: dict[str, FileLock] = {}
+        self.command = ""
+        self.waiting: Callable[[Waiting], None] = _say_nothing
 
     def writing(self) -> FileLock:
         """A writer's share of the store; ``LockedError`` while data is being deleted."""
@@ -60,51 +92,84 @@ class Leases:
         lock = self._take("lock", exclusive=True, why="Another process is writing to this store")
         try:
             for name in self._files.names(join(self._folder, LEASES)):
-                if name.endswith(".who"):
+                if name.endswith(_WHO):
                     self._files.remove(join(self._folder, LEASES, name))
+            with suppress(StoreIOError):  # only a text for whoever has to wait
+                self.announce("deleting")
             yield
         finally:
+            with suppress(StoreIOError):
+                self.withdraw("deleting")
             lock.release()
 
     def _take(self, name: str, *, exclusive: bool, why: str) -> FileLock:
         path = join(self._folder, name)
         self._files.make_folder(join(self._folder, LEASES))  # a copy of a store may lack empty folders
-        deadline = monotonic_ns() + int(self._wait_s * 1e9)
+        started, told = self._clock(), False
         while True:
             lock = self._files.try_lock(path, exclusive=exclusive)
             if lock is not None:
                 return lock
-            if monotonic_ns() >= deadline:
+            waited_s = (self._clock() - started) / 1e9
+            if waited_s >= self._wait_s:
                 holders = self.holders()
                 raise LockedError(
                     why,
                     hint=f"Wait for {', '.join(holders) or 'the other process'}, or stop it, and try again",
                     holders=holders,
                 )
+            if waited_s >= NOTICE_S and not told:
+                told = True
+                self.waiting(Waiting(why, tuple(self.holders()), self._wait_s))
             self._files.pause(_POLL_SECONDS)
 
     def holders(self) -> list[str]:
-        """Who said that they write here; the dead among them are included until the next deletion."""
-        texts = []
-        for name in self._files.names(join(self._folder, LEASES)):
-            if name.endswith(".who"):
-                try:
-                    data = self._files.read(join(self._folder, LEASES, name))
-                except StoreIOError:  # withdrawn between our two looks
-                    continue
-                texts.append(data.decode("utf-8", "replace").strip())
-        return texts
+        """Who works with the store: process, machine, command, since when (UTC); the living alone."""
+        found = (self._holder(name) for name in self._files.names(join(self._folder, LEASES)))
+        return [text for text in found if text]
+
+    def _holder(self, name: str) -> str:
+        """What the text ``name`` says; empty when it is none, or its author is dead."""
+        path = join(self._folder, LEASES, name)
+        stamp = self._files.stamp(path) if name.endswith(_WHO) else None
+        if stamp is None:
+            return ""
+        try:
+            text = self._files.read(path).decode("utf-8", "replace").strip()
+            lock = self._files.try_lock(path, exclusive=True)
+            if lock is not None:  # of a dead writer; or made by our own look, when it was just withdrawn
+                lock.release()
+                self._files.remove(path)
+                return ""
+        except StoreIOError:  # withdrawn between our looks
+            return ""
+        return f"{text}, since {_utc(stamp[2])}" if text else ""
 
     def announce(self, name: str) -> None:
         """Leave a text that says who holds the lease ``name``; not durable, not needed for safety."""
-        path = join(self._folder, LEASES, name + ".who")
+        path = join(self._folder, LEASES, name + _WHO)
         self._files.remove(path)
         handle = self._files.append(path, create=True)
         try:
-            handle.write((self._files.owner() + "\n").encode())
+            lock = self._files.try_lock(path, exclusive=True)
+            if lock is not None:
+                self._announced[name] = lock
+            command = f" ({self.command})" if self.command else ""
+            handle.write(f"{self._files.owner()}{command}\n".encode())
         finally:
             handle.close()
 
     def withdraw(self, name: str) -> None:
         """Take the text back."""
-        self._files.remove(join(self._folder, LEASES, name + ".who"))
+        lock = self._announced.pop(name, None)
+        if lock is not None:
+            lock.release()
+        self._files.remove(join(self._folder, LEASES, name + _WHO))
+
+
+def _say_nothing(_waiting: Waiting) -> None:
+    """Nobody asked to be told of waiting."""
+
+
+def _utc(time_ns: int) -> str:
+    return strftime("%Y-%m-%d %H:%M:%S UTC", gmtime(time_ns // 10**9))

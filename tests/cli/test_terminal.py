@@ -2,19 +2,25 @@
 
 from __future__ import annotations
 
+import io
+import json
 import os
 import subprocess
 import sys
 
 import pytest
 
+from casreplay.cli.session import Session
+from casreplay.store.files import OsFiles
+from casreplay.store.locks import Leases, Waiting
+
 pty = pytest.importorskip("pty", reason="this system has no pseudo-terminals")
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
 
 
-def on_terminal(cli, *arguments, **environ):
-    """What a terminal gets to see, from standard output and error together."""
+def on_terminal(cli, *arguments, seeing=lambda seen: None, **environ):
+    """What a terminal gets to see, from standard output and error together; ``seeing`` looks on."""
     ours, theirs = pty.openpty()
     process = subprocess.Popen(
         [sys.executable, "-m", "casreplay", *arguments],
@@ -34,6 +40,7 @@ def on_terminal(cli, *arguments, **environ):
         if not piece:
             break
         seen += piece
+        seeing(seen)
     os.close(ours)
     assert process.wait() == 0
     return seen
@@ -69,3 +76,37 @@ def test_file_contents_are_escaped_on_a_terminal_and_nowhere_else(cli):
 
 def test_short_work_shows_no_progress(history):
     assert b"\r" not in on_terminal(history, "commit").replace(b"\r\n", b"")
+
+
+def test_who_waits_for_a_lock_sees_for_whom(history):
+    """Another process writes; it ends as soon as the one that waits has said that it does."""
+    store = json.loads(history("status --json").out)["store"]
+    leases = Leases(OsFiles(), store)
+    leases.command = "casreplay commit"
+    share = leases.writing()
+    leases.announce("writer-1")
+
+    def release_when_told(seen):
+        if b"Waiting up to" in seen:
+            share.release()
+
+    seen = on_terminal(history, "gc", seeing=release_when_told)
+    said = b"Another process is writing to this store: process %d on " % os.getpid()
+    assert said in seen
+    assert b"(casreplay commit), since " in seen
+    assert b"Waiting up to 10 s" in seen
+    assert b"Freed" in seen
+    leases.withdraw("writer-1")
+
+
+@pytest.mark.parametrize("option", ["--quiet", "--json"])
+def test_who_wants_facts_only_waits_in_silence(history, option, monkeypatch):
+    waiting = Waiting("Another process is writing to this store", ("process 1 on host",), 10)
+    for attended, given, expected in ((True, "", True), (False, "", False), (True, option, False)):
+        session = Session(history.environ)
+        session.out.quiet, session.out.json = given == "--quiet", given == "--json"
+        errors = io.StringIO()
+        errors.isatty = lambda attended=attended: attended
+        monkeypatch.setattr(sys, "stderr", errors)
+        session.say_waiting(waiting)
+        assert bool(errors.getvalue()) is expected

@@ -8,9 +8,8 @@ import stat
 
 import pytest
 
-from casreplay.errors import LockedError, StoreIOError
+from casreplay.errors import StoreIOError
 from casreplay.store.files import OsFiles, is_missing, make_folders, replace
-from casreplay.store.locks import LEASES, Leases
 
 
 @pytest.fixture
@@ -117,42 +116,6 @@ def test_locks_exclude_and_share(files, tmp_path):
     assert alone
     assert files.try_lock(path, exclusive=False) is None
     alone.release()
-
-
-@pytest.fixture
-def leases(files, tmp_path):
-    (tmp_path / LEASES).mkdir()
-    return Leases(files, str(tmp_path), wait_s=0)
-
-
-def test_a_refusal_names_the_holder(leases):
-    leases.announce("writer-1")
-    share = leases.writing()
-    with pytest.raises(LockedError) as caught, leases.deleting():
-        pass
-    assert str(os.getpid()) in caught.value.hint
-    assert caught.value.fields["holders"] == leases.holders()
-    share.release()
-    leases.withdraw("writer-1")
-    assert leases.holders() == []
-
-
-def test_texts_of_dead_writers_are_cleared(leases):
-    leases.announce("dead")
-    with leases.deleting():
-        assert leases.holders() == []
-
-
-def test_waiting_ends_when_the_lock_is_free(files, tmp_path):
-    (tmp_path / LEASES).mkdir()
-    held = files.try_lock(str(tmp_path / "lock"), exclusive=True)
-
-    class Patient(OsFiles):
-        def pause(self, seconds):
-            held.release()
-
-    leases = Leases(Patient(), str(tmp_path), wait_s=60)
-    leases.writing().release()
 
 
 def test_what_the_system_refuses_is_said_with_the_path_as_text(tmp_path):
