@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import contextlib
+
 import pytest
 import zstandard
 from hypothesis import given
@@ -34,6 +36,29 @@ def test_a_delta_needs_its_prefix(seed, more):
     except CorruptError:
         return
     assert other != raw + more
+
+
+@pytest.mark.parametrize("length", [1, 63, 4000, 65_536, 65_537, 200_000])
+def test_prefixes_of_every_length_serve(length):
+    prefix = noise(length, length)
+    raw = TEXT[:900] + prefix + b"and more"
+    packed = frame.compress(raw, prefix=prefix)
+    assert packed is not None
+    assert frame.decompress(packed, len(raw), prefix=prefix) == raw
+
+
+@given(st.integers(0, 10_000), st.integers(1, 255), st.integers(0, 40))
+def test_a_damaged_delta_is_refused_or_wrong_and_harms_no_later_one(at, flip, cut):
+    prefix = noise(2000, 1)
+    raw = prefix[:1500] + TEXT[:300] + prefix[1500:]
+    packed = frame.compress(raw, prefix=prefix)
+    broken = bytearray(packed[: len(packed) - cut])
+    broken[at % len(broken)] ^= flip
+    with contextlib.suppress(CorruptError):
+        assert len(frame.decompress(bytes(broken), len(raw), prefix=prefix)) == len(raw)
+    assert frame.decompress(packed, len(raw), prefix=prefix) == raw
+    alone = frame.compress(TEXT)
+    assert frame.decompress(alone, len(TEXT)) == TEXT
 
 
 @pytest.mark.parametrize("count", [0, 1, 1000, 131_072, 400_000, len(TEXT)])
