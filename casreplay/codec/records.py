@@ -13,8 +13,8 @@ from __future__ import annotations
 
 import struct
 import zlib
-from dataclasses import dataclass
 from enum import IntEnum
+from typing import NamedTuple
 
 from casreplay.codec.frame import MAX_RAW_BYTES
 from casreplay.errors import CorruptError
@@ -72,8 +72,11 @@ class Encoding(IntEnum):
     """A zstd frame whose prefix is the decoded body of the base."""
 
 
-@dataclass(frozen=True, slots=True)
-class RecordHeader:
+_TYPES = {kind.value: kind for kind in RecordType}
+_ENCODINGS = {encoding.value: encoding for encoding in Encoding}
+
+
+class RecordHeader(NamedTuple):
     """Everything a record says about itself.
 
     Attributes:
@@ -191,7 +194,7 @@ def decode_header(data: Bytes, at: int = 0) -> RecordHeader:
     else:
         ids, base, lengths = table[:ID_BYTES], table[ID_BYTES:], (raw,)
     header = RecordHeader(
-        RecordType(kind), object_kind, Encoding(encoding), depth, raw, stored, body_crc, ids, lengths, base
+        _TYPES[kind], object_kind, _ENCODINGS[encoding], depth, raw, stored, body_crc, ids, lengths, base
     )
     _check(header, count, at)
     return header

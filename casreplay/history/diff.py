@@ -13,8 +13,9 @@ a special file changed its type, and what was or is below the folder is listed b
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
-from operator import itemgetter
+from itertools import compress
+from operator import itemgetter, ne
+from typing import NamedTuple
 
 from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_tree
@@ -32,15 +33,14 @@ EMPTY = Tree([], b"", b"", (), (), b"", (), b"")
 EMPTY_CONTENT = hashing.content_id(encode_tree(EMPTY)[0])
 """Content id of every empty folder."""
 _FOLDER = int(EntryKind.FOLDER)
-_BLOCK = 16
-"""Ranges up to this many entries are compared one by one."""
+_BLOCK = 32
+"""Folders of up to so many entries are compared row by row."""
 
 Side = tuple[TreeId, bytes | None] | None
 """One side of a folder: where to read it and the content id stated for it; ``None``: not there."""
 
 
-@dataclass(frozen=True, slots=True)
-class _Pending:
+class _Pending(NamedTuple):
     """A folder whose contents must be compared."""
 
     path: bytes
@@ -102,17 +102,20 @@ def _compare(
         error.fields.setdefault("path", display(folder.path))
         raise
     keyed: list[tuple[bytes, Change | _Pending]] = []
-    for name, a, b in _rows(old, new):
+    for name, i, j in _rows(old, new):
         path = join(folder.path, name)
         if wanted and not _may_concern(path, wanted):
             continue
-        change = classify(path, a, b)
+        below = _below(path, old, i, new, j)
+        if below is not None:
+            keyed.append((name + b"/", below))
+        if below is not None and _is_same_folder(old, i, new, j):
+            continue
+        before, after = entry_at(old, i) if i >= 0 else None, entry_at(new, j) if j >= 0 else None
+        change = classify(path, before, after)
         inside = not wanted or any(is_inside(path, one) for one in wanted)
         if change is not None and inside and (folders or _stands_alone(change)):
             keyed.append((name, change))
-        below = _below(path, a, b)
-        if below is not None:
-            keyed.append((name + b"/", below))
     keyed.sort(key=itemgetter(0))
     return [item for _, item in keyed]
 
@@ -121,14 +124,32 @@ def _may_concern(path: bytes, wanted: tuple[bytes, ...]) -> bool:
     return any(is_inside(path, one) or is_inside(one, path) for one in wanted)
 
 
-def _below(path: bytes, a: TreeEntry | None, b: TreeEntry | None) -> _Pending | None:
-    before: Side = (a.tree_id, a.id) if a is not None and a.tree_id is not None else None
-    after: Side = (b.tree_id, b.id) if b is not None and b.tree_id is not None else None
+def _below(path: bytes, a: Tree, i: int, b: Tree, j: int) -> _Pending | None:
+    """The contents to compare where a row is a folder on either side; ``None`` when they are equal."""
+    before, after = _side(a, i), _side(b, j)
     if before is None and after is None:
         return None
     if before is not None and after is not None and before[1] == after[1]:
         return None
     return _Pending(path, before, after)
+
+
+def _side(tree: Tree, i: int) -> Side:
+    if i < 0 or tree.kinds[i] != _FOLDER:
+        return None
+    at = 32 * tree.kinds.count(_FOLDER, 0, i)
+    return TreeId(ObjectId(tree.tree_ids[at : at + 32])), tree.ids[32 * i : 32 * i + 32]
+
+
+def _is_same_folder(a: Tree, i: int, b: Tree, j: int) -> bool:
+    """Whether both rows are folders that differ in their contents at most: most rows that differ are."""
+    return (
+        i >= 0
+        and j >= 0
+        and a.kinds[i] == b.kinds[j] == _FOLDER
+        and a.states[i] == b.states[j]
+        and a.modes[i] == b.modes[j]
+    )
 
 
 def _stands_alone(change: Change) -> bool:
@@ -210,32 +231,46 @@ def _join(parts: list[Tree]) -> Tree:
     return parts[0] if len(parts) == 1 else join_trees(parts)
 
 
-def _rows(a: Tree, b: Tree) -> Iterator[tuple[bytes, TreeEntry | None, TreeEntry | None]]:
-    """Names whose rows differ, with the entries of both sides; in no particular order."""
+def _rows(a: Tree, b: Tree) -> Iterator[tuple[bytes, int, int]]:
+    """Names whose rows differ with the rows' numbers, -1 where there is none; in no particular order."""
     if a.names == b.names:
         for i in _unequal(a, b):
-            yield a.names[i], entry_at(a, i), entry_at(b, i)
+            yield a.names[i], i, i
         return
-    where = {name: j for j, name in enumerate(b.names)}
-    for i, name in enumerate(a.names):
-        j = where.pop(name, -1)
-        if j < 0:
-            yield name, entry_at(a, i), None
-        elif not _same(a, i, b, j, 1):
-            yield name, entry_at(a, i), entry_at(b, j)
-    for name, j in where.items():
-        yield name, None, entry_at(b, j)
+    where = dict(zip(b.names, enumerate(_facts(b)), strict=True))
+    for i, (name, facts) in enumerate(zip(a.names, _facts(a), strict=True)):
+        j, others = where.pop(name, (-1, None))
+        if facts != others:
+            yield name, i, j
+    for name, (j, _) in where.items():
+        yield name, -1, j
+
+
+def _facts(tree: Tree) -> Iterator[tuple[object, ...]]:
+    """What makes rows equal, row by row: everything but names, times and places of storage."""
+    ids = tree.ids
+    return zip(
+        tree.kinds,
+        tree.states,
+        tree.modes,
+        tree.sizes,
+        [ids[k : k + 32] for k in range(0, len(ids), 32)],
+        strict=True,
+    )
 
 
 def _unequal(a: Tree, b: Tree) -> Iterator[int]:
-    """Positions that differ between two trees of the same names: halves that are equal are skipped."""
+    """Positions that differ between trees of the same names: of many, halves that are equal are skipped."""
+    if len(a.names) <= _BLOCK:
+        yield from compress(range(len(a.names)), map(ne, _facts(a), _facts(b)))
+        return
     stack = [(0, len(a.names))]
     while stack:
         start, count = stack.pop()
         if count == 0 or _same(a, start, b, start, count):
             continue
-        if count <= _BLOCK:
-            yield from (i for i in range(start, start + count) if not _same(a, i, b, i, 1))
+        if count == 1:
+            yield start
             continue
         half = count // 2
         stack.append((start + half, count - half))

@@ -16,9 +16,8 @@ from __future__ import annotations
 import contextlib
 from collections import OrderedDict
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from itertools import accumulate
-from typing import Generic, Protocol, TypeVar
+from typing import Generic, NamedTuple, Protocol, TypeVar
 
 from casreplay.codec import frame, hashing
 from casreplay.codec.records import MAX_DEPTH, Encoding, RecordHeader, RecordType, decode_chunk_list
@@ -42,8 +41,7 @@ _Members = tuple[bytes, list[int], bytes]
 """Ids of a group's objects, where each starts, and the decoded bytes."""
 
 
-@dataclass(frozen=True, slots=True)
-class Body:
+class Body(NamedTuple):
     """A decoded body.
 
     Attributes:
