@@ -12,7 +12,7 @@ import click
 from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import clock_time, count, safe_line, size
-from casreplay.errors import EXIT_OK, StoreIOError, UsageError
+from casreplay.errors import EXIT_OK, EXIT_PROBLEMS, StoreIOError, UsageError
 from casreplay.model.objects import Snapshot
 
 if TYPE_CHECKING:
@@ -80,17 +80,23 @@ def analyze(session: Session, /, *, good: str, bad: str | None, **options: Any) 
     )
     with session.progress() as progress:
         document = analysis.analyze(session.repository(), before, after, wanted, monitor=progress)
-    recorded = None
+    recorded, failure = None, None
     if not options["no_incident"]:
         from casreplay.incidents.recording import record  # noqa: PLC0415 - start-up speed
 
-        with incident_database(session) as database:
-            recorded = record(database, document, title=options["title"], force=options["force"])
+        try:
+            with incident_database(session) as database:
+                recorded = record(database, document, title=options["title"], force=options["force"])
+        except StoreIOError as error:  # the answer is worth having all the same
+            failure = error
     incident = recorded.incident.id if recorded and recorded.incident else None
     if options["as_json"]:
         session.out.data(analysis.with_incident(document, incident))
     else:
         _print(session, document, recorded)
+    if failure is not None:
+        session.out.warning(f"No incident was recorded. {failure.message}")
+        return EXIT_PROBLEMS
     return EXIT_OK
 
 

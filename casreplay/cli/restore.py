@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -12,7 +14,7 @@ from casreplay.cli.session import Session
 from casreplay.cli.shapes import shown_path
 from casreplay.cli.text import count, duration, safe, safe_line, size
 from casreplay.clock import monotonic_ns
-from casreplay.errors import EXIT_OK, EXIT_PROBLEMS
+from casreplay.errors import EXIT_OK, EXIT_PROBLEMS, StoreIOError
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
 
@@ -60,7 +62,7 @@ def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **opt
     to = session.path(options["to"]) if options["to"] is not None else None
     if to is None:
         session.check_workspace(force=options["force"])
-    with session.progress() as progress:
+    with session.progress() as progress, _way_out(repository.store.folder, options):
         done = repository.restore(
             target, _options(wanted, options, progress), to=to, backup=not options["no_backup"]
         )
@@ -71,6 +73,21 @@ def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **opt
     else:
         _print_done(session, target, done, monotonic_ns() - started)
     return EXIT_PROBLEMS if done.failures else EXIT_OK
+
+
+@contextmanager
+def _way_out(store: str, options: dict[str, Any]) -> Iterator[None]:
+    """Where the safety snapshot cannot be stored: say how to restore without one."""
+    from casreplay.store.files import is_refused  # noqa: PLC0415 - start-up speed
+
+    try:
+        yield
+    except StoreIOError as error:
+        is_store = str(error.fields.get("file", "")).startswith(store)
+        if options["no_backup"] or not is_store or not is_refused(error):
+            raise
+        hint = "restore --no-backup --force works without a safety snapshot; --to DIR writes elsewhere"
+        raise StoreIOError(error.message, hint=f"{error.hint}\n{hint}", **error.fields) from error
 
 
 def _options(paths: tuple[bytes, ...], options: dict[str, Any], progress: Any) -> RestoreOptions:

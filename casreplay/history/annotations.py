@@ -17,22 +17,20 @@ from dataclasses import dataclass
 from typing import Protocol
 
 from casreplay.clock import Clock
-from casreplay.errors import LockedError, StoreIOError, UsageError
+from casreplay.errors import StoreIOError, UsageError
 from casreplay.model.ids import SnapshotId
 from casreplay.model.objects import Snapshot
 from casreplay.model.problems import Problem
-from casreplay.store.files import FileLock, Files, is_missing, join
+from casreplay.store.files import Files, is_missing, join
+from casreplay.store.locks import Leases
 
 __all__ = ["Annotations", "Note", "check_label", "check_tag"]
 
 NAME = "annotations"
-LOCK = ("leases", "annotations")
 MAX_LABEL_CHARACTERS = 1000
 MAX_TAG_CHARACTERS = 200
 MAX_NOTE_CHARACTERS = 100_000
 MAX_LINE_BYTES = 1 << 20
-_WAITS = 1000
-_WAIT_SECONDS = 0.01
 
 
 class FileStore(Protocol):
@@ -45,6 +43,10 @@ class FileStore(Protocol):
     @property
     def folder(self) -> str:
         """Where the store lies."""
+
+    @property
+    def leases(self) -> Leases:
+        """Its locks."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -219,8 +221,7 @@ class Annotations:
         if len(line) > MAX_LINE_BYTES:
             raise UsageError("Too many tags at once")
         files, path = self._store.files, join(self._store.folder, NAME)
-        lock = self._locked()
-        try:
+        with self._store.leases.annotating():
             is_new = files.stamp(path) is None
             handle = files.append(path, create=is_new)
             try:
@@ -231,15 +232,4 @@ class Annotations:
                 handle.close()
             if is_new:
                 files.sync_folder(self._store.folder)
-        finally:
-            lock.release()
         self._take(line)
-
-    def _locked(self) -> FileLock:
-        files = self._store.files
-        for _ in range(_WAITS):
-            lock = files.try_lock(join(self._store.folder, *LOCK), exclusive=True)
-            if lock is not None:
-                return lock
-            files.pause(_WAIT_SECONDS)
-        raise LockedError("Another process is writing annotations", hint="Try again")

@@ -15,6 +15,7 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from types import MappingProxyType
+from typing import TYPE_CHECKING
 
 from casreplay.clock import Clock, monotonic_ns, system_clock
 from casreplay.codec import hashing
@@ -39,6 +40,9 @@ from casreplay.workspace.stat_cache import (
     StatCache,
     encode,
 )
+
+if TYPE_CHECKING:
+    from casreplay.history.overlay import OverlayStore
 
 __all__ = ["CommitOptions", "CommitResult", "CommitSetup", "Committer"]
 
@@ -207,6 +211,22 @@ class Committer:
             trees = _Trees(self._store, writer, hold=False)
             seen, _ = self._look(CommitOptions(), self._store.log.head(), writer, monitor, trees)
         return seen.built.root, seen.coverage
+
+    def unchanged(
+        self, options: CommitOptions, writer: OverlayStore, monitor: Monitor = SILENT
+    ) -> CommitResult | None:
+        """What ``commit`` returns when it records nothing, found out without writing; ``None`` when it would.
+
+        For a store that cannot be written. The committer is one that works on ``writer``.
+        """
+        started, head = monotonic_ns(), self._store.log.head()
+        if head is None or options.label or options.tags:
+            return None
+        with _no_collector():
+            seen, _ = self._look(options, head, writer, monitor, _Trees(self._store, writer, hold=True))
+        if seen.built.content != head.tree or writer.has_new_content:
+            return None
+        return CommitResult(head, False, ChangeCounts(), 0, monotonic_ns() - started, seen.coverage)
 
     def _look(
         self,

@@ -30,6 +30,9 @@ class OverlayStore:
     Args:
         below: the store.
         kept_bytes: how much changed content to keep readable.
+
+    Attributes:
+        has_new_content: whether anything was put that the store below lacks, trees left aside.
     """
 
     can_fork = False
@@ -40,6 +43,7 @@ class OverlayStore:
         self._room = kept_bytes
         self._objects: dict[bytes, bytes] = {}
         self._forgotten: dict[bytes, int] = {}
+        self.has_new_content = False
 
     @property
     def id(self) -> bytes:
@@ -110,6 +114,7 @@ class OverlayStore:
         del base
         if self.has(blob):
             return False
+        self.has_new_content = True
         if len(raw) <= self._room:
             self._room -= len(raw)
             self._objects[blob] = raw
@@ -129,6 +134,7 @@ class OverlayStore:
         if length <= self._room:
             self.put_blob(blob, b"".join(kept), base)
         elif not self.has(blob):
+            self.has_new_content = True
             self._forgotten[blob] = length
         return blob, length
 

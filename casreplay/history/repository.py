@@ -15,7 +15,7 @@ from itertools import islice, takewhile
 from typing import TYPE_CHECKING, Self
 
 from casreplay.clock import Clock, system_clock
-from casreplay.errors import UnknownNameError, UsageError
+from casreplay.errors import StoreIOError, UnknownNameError, UsageError
 from casreplay.model.changes import Change, ChangeCounts
 from casreplay.model.ids import BlobId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
@@ -23,6 +23,7 @@ from casreplay.model.objects import Coverage, Snapshot, TreeEntry
 from casreplay.model.paths import display, is_inside
 from casreplay.store.base import ObjectReader, SnapshotLog
 from casreplay.store.disk import DiskStore
+from casreplay.store.files import is_refused
 
 if TYPE_CHECKING:
     from casreplay.history.annotations import Annotations
@@ -352,6 +353,8 @@ class Repository:
     def commit(self, options: CommitOptions | None = None, *, monitor: Monitor = SILENT) -> CommitResult:
         """Record the folder as it is now; see ``history.commit``.
 
+        A store that cannot be written is no error when there is nothing to write.
+
         Raises:
             CasreplayError: the folder cannot be listed or the store failed; the history is as it was.
         """
@@ -363,7 +366,20 @@ class Repository:
         if config and config.max_file_bytes and not wanted.max_file_bytes:
             wanted = replace(wanted, max_file_bytes=config.max_file_bytes)
         check_free_space(self.store.folder, config.min_free_percent if config else MIN_FREE_PERCENT)
-        return self._committer(self.store).commit(wanted, self._count_and_index, monitor)
+        try:
+            return self._committer(self.store).commit(wanted, self._count_and_index, monitor)
+        except StoreIOError as error:
+            found = self._unchanged(wanted, monitor) if is_refused(error) else None
+            if found is None:
+                raise
+            return found
+
+    def _unchanged(self, wanted: CommitOptions, monitor: Monitor) -> CommitResult | None:
+        """What a commit that has nothing to record returns, found without writing; else ``None``."""
+        from casreplay.history.overlay import OverlayStore
+
+        overlay = OverlayStore(self.store)
+        return self._committer(overlay).unchanged(wanted, overlay, monitor)
 
     def _count_and_index(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
         if before is None:

@@ -6,9 +6,11 @@ get added; each runs in one transaction with the change of ``user_version``.
 
 from __future__ import annotations
 
+import os
 import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
+from urllib.parse import quote
 
 from casreplay.errors import CorruptError, LockedError, StoreIOError, UnknownFormatError
 
@@ -82,7 +84,9 @@ STEPS = (_VERSION_1,)
 def connect(path: str) -> sqlite3.Connection:
     """Open the database at ``path``, made or brought up to date when needed.
 
-    Write-ahead log, foreign keys on, ten seconds of patience with other writers.
+    Write-ahead log, foreign keys on, ten seconds of patience with other writers. In a store
+    that cannot be written the database is opened for reading; where there is none, an empty
+    one in memory stands for it. Changing either is refused by ``transaction``.
 
     Raises:
         UnknownFormatError: made by a newer version; nothing was changed.
@@ -90,10 +94,12 @@ def connect(path: str) -> sqlite3.Connection:
         StoreIOError: the file cannot be opened.
     """
     try:
-        connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
-        connection.row_factory = sqlite3.Row
-        connection.execute("PRAGMA foreign_keys = ON")
-        _migrate(connection, path)
+        try:
+            return _open(path)
+        except sqlite3.OperationalError:
+            if os.access(os.path.dirname(path), os.W_OK):
+                raise
+            return _open_for_reading(path)
     except sqlite3.OperationalError as error:
         raise StoreIOError(f"Cannot open the incident database {path}: {error}", file=path) from error
     except sqlite3.DatabaseError as error:
@@ -102,17 +108,59 @@ def connect(path: str) -> sqlite3.Connection:
             hint="Move it away; snapshots are not affected, and `incident import` reads an earlier export",
             file=path,
         ) from error
+
+
+def _open(path: str) -> sqlite3.Connection:
+    connection = sqlite3.connect(path, timeout=BUSY_SECONDS, isolation_level=None)
+    try:
+        connection.row_factory = sqlite3.Row
+        connection.execute("PRAGMA foreign_keys = ON")
+        _migrate(connection, path)
+    except BaseException:
+        connection.close()
+        raise
     return connection
 
 
-def _migrate(connection: sqlite3.Connection, path: str) -> None:
-    version = connection.execute("PRAGMA user_version").fetchone()[0]
+def _open_for_reading(path: str) -> sqlite3.Connection:
+    """The database where nothing can be written beside it.
+
+    SQLite reads a write-ahead log only with the help of files it makes itself. Without one the
+    file is all there is, and can be declared to stay as it is; with one that is left to SQLite,
+    because what the log holds must not be overlooked.
+
+    Source: https://www.sqlite.org/wal.html#read_only_databases
+    """
+    if not os.path.exists(path):
+        connection = _open(":memory:")
+    else:
+        log = path + "-wal"
+        is_whole = not os.path.exists(log) or os.path.getsize(log) == 0
+        mode = "mode=ro&immutable=1" if is_whole else "mode=ro"
+        connection = sqlite3.connect(f"file:{quote(path)}?{mode}", uri=True, isolation_level=None)
+        connection.row_factory = sqlite3.Row
+        if connection.execute("PRAGMA user_version").fetchone()[0] < len(STEPS):
+            connection.close()
+            raise sqlite3.OperationalError("it is of an older version, and cannot be brought up to date here")
+        _check_version(connection, path)
+    connection.execute("PRAGMA query_only = ON")
+    return connection
+
+
+def _check_version(connection: sqlite3.Connection, path: str) -> int:
+    """The version of the database, when this program knows it."""
+    version: int = connection.execute("PRAGMA user_version").fetchone()[0]
     if version > len(STEPS):
         raise UnknownFormatError(
             f"The incident database {path} has version {version}, newer than this program's {len(STEPS)}",
             hint="Use the version of casreplay that wrote it, or a later one",
             file=path,
         )
+    return version
+
+
+def _migrate(connection: sqlite3.Connection, path: str) -> None:
+    version = _check_version(connection, path)
     connection.execute("PRAGMA journal_mode = WAL")
     if version == len(STEPS):
         return
@@ -146,4 +194,5 @@ def transaction(connection: sqlite3.Connection) -> Iterator[None]:
             raise LockedError(
                 "Another process is writing to the incident database", hint="Try again"
             ) from error
-        raise StoreIOError(f"Cannot write the incident database: {error}") from error
+        hint = "The store cannot be written here" if "readonly" in str(error) else ""
+        raise StoreIOError(f"Cannot write the incident database: {error}", hint=hint) from error

@@ -160,6 +160,11 @@ def is_missing(error: StoreIOError) -> bool:
     return error.fields.get("errno") == errno.ENOENT
 
 
+def is_refused(error: StoreIOError) -> bool:
+    """Whether the error says that nothing may be written there: not by this user, or by nobody."""
+    return error.fields.get("errno") in (errno.EROFS, errno.EACCES, errno.EPERM)
+
+
 def replace(files: Files, path: str, data: Bytes) -> None:
     """Put ``data`` under ``path``, durably and in one step: the old bytes or the new, never a mixture.
 

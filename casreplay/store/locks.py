@@ -22,7 +22,7 @@ from time import gmtime, strftime
 
 from casreplay.clock import Clock, monotonic_ns
 from casreplay.errors import LockedError, StoreIOError
-from casreplay.store.files import FileLock, Files, join
+from casreplay.store.files import FileLock, Files, is_refused, join
 
 __all__ = ["LEASES", "NOTICE_S", "Leases", "Waiting"]
 
@@ -87,6 +87,16 @@ class Leases:
             lock.release()
 
     @contextmanager
+    def annotating(self) -> Iterator[None]:
+        """The right to append to the annotations; ``LockedError`` when somebody keeps it too long."""
+        why = "Another process is writing annotations"
+        lock = self._take(join(LEASES, "annotations"), exclusive=True, why=why)
+        try:
+            yield
+        finally:
+            lock.release()
+
+    @contextmanager
     def deleting(self) -> Iterator[None]:
         """Sole use of the store; ``LockedError`` while any writer lives, frozen ones included."""
         lock = self._take("lock", exclusive=True, why="Another process is writing to this store")
@@ -104,7 +114,16 @@ class Leases:
 
     def _take(self, name: str, *, exclusive: bool, why: str) -> FileLock:
         path = join(self._folder, name)
-        self._files.make_folder(join(self._folder, LEASES))  # a copy of a store may lack empty folders
+        try:
+            self._files.make_folder(join(self._folder, LEASES))  # a copy of a store may lack empty folders
+            return self._wait_for(path, exclusive=exclusive, why=why)
+        except StoreIOError as error:
+            if not is_refused(error):
+                raise
+            message = f"The store {self._folder!r} cannot be written: {error.message}"
+            raise StoreIOError(message, hint=error.hint, **error.fields) from error
+
+    def _wait_for(self, path: str, *, exclusive: bool, why: str) -> FileLock:
         started, told = self._clock(), False
         while True:
             lock = self._files.try_lock(path, exclusive=exclusive)

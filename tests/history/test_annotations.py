@@ -12,6 +12,7 @@ from support.list_log import snapshot
 from casreplay.errors import UsageError
 from casreplay.history.annotations import Annotations, Note
 from casreplay.store.files import Files, OsFiles
+from casreplay.store.locks import Leases
 
 ONE = snapshot(1, label="first", tags=("a", "b"))
 TWO = snapshot(2)
@@ -21,6 +22,10 @@ TWO = snapshot(2)
 class Folder:
     folder: str
     files: Files
+
+    @property
+    def leases(self):
+        return Leases(self.files, self.folder)
 
 
 @pytest.fixture

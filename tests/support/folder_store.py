@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from casreplay.store.files import OsFiles
+from casreplay.store.locks import Leases
 from support.list_log import ListLog, snapshot
 from support.tree_builder import DictObjects, build
 
@@ -15,6 +16,7 @@ class FolderStore(DictObjects):
         self.id = b"\7" * 16
         self.folder = str(folder)
         self.files = OsFiles()
+        self.leases = Leases(self.files, self.folder)
         self.log = ListLog()
         self._sequence = 0
         for name in ("cache", "leases"):
