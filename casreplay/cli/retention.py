@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -14,6 +15,7 @@ from casreplay.clock import monotonic_ns
 from casreplay.model.ids import SnapshotId, short
 
 if TYPE_CHECKING:
+    from casreplay.history.gc import GcPlan, GcResult
     from casreplay.history.retention import KeepRules, RetentionPlan
 
 __all__ = ["gc", "prune"]
@@ -141,48 +143,92 @@ def _print(session: Session, plan: RetentionPlan, *, dry_run: bool) -> None:
         out.confirm(f"Every snapshot is kept by a rule; {stay}")
 
 
-@command("gc", examples=["casreplay gc --dry-run", "casreplay gc"])
+@command(
+    "gc",
+    examples=["casreplay gc --dry-run", "casreplay gc", "casreplay gc --grace 0 --max-dead 0"],
+)
 @click.option("-n", "--dry-run", is_flag=True, help="Say what would be freed; change nothing.")
+@click.option(
+    "--grace",
+    metavar="D",
+    default="10m",
+    show_default=True,
+    help="Keep what unfinished commits wrote in the last D.",
+)
+@click.option(
+    "--max-dead",
+    type=click.IntRange(0, 100),
+    metavar="PERCENT",
+    default=20,
+    show_default=True,
+    help="Write a segment anew when more than PERCENT of it is not needed.",
+)
 @json_option
 @click.pass_obj
-def gc(session: Session, *, dry_run: bool, as_json: bool) -> None:
+def gc(session: Session, /, *, dry_run: bool, grace: str, max_dead: int, as_json: bool) -> None:
     """Free the space of objects that no snapshot needs.
 
     Refused while another process writes to the store. Segments that hold little of use are
-    written anew, the rest stays as it is.
+    written anew, the rest stays as it is. What a commit wrote that was killed is kept for ten
+    minutes, in case the file system's locks lie and the commit still runs; --grace 0 does not
+    wait. The answer says what is not needed and stays, and until when.
     """
-    from casreplay.history.gc import GcResult, GcRules, collect, measure, plan  # noqa: PLC0415 - start-up speed
+    from casreplay.history.gc import GcResult, GcRules, collect, preview  # noqa: PLC0415 - start-up speed
+    from casreplay.history.times import parse_duration  # noqa: PLC0415 - start-up speed
 
+    rules = GcRules(max_dead_share=max_dead / 100, grace_ns=0 if grace == "0" else parse_duration(grace))
     repository, started = session.repository(), monotonic_ns()
     with session.progress() as progress:
         progress.stage("looking for what is needed")
         roots = [one.root for one in repository.snapshots()]
         if dry_run:
-            uses, _ = measure(repository.store, roots)
-            result = GcResult(plan(uses, GcRules(), now_ns=session.clock()), 0, 0)
+            result = GcResult(preview(repository.store, roots, clock=session.clock, rules=rules), 0, 0)
         else:
-            result = collect(repository.store, roots, clock=session.clock)
-    plan_made = result.plan
+            result = collect(repository.store, roots, clock=session.clock, rules=rules)
     if as_json:
-        fields = {
-            "dry_run": dry_run,
-            "live_bytes": plan_made.live_bytes,
-            "dead_bytes": plan_made.dead_bytes,
-            "freed_bytes": plan_made.freed_bytes,
-            "removed_bytes": result.removed_bytes,
-            "copied_bytes": result.copied_bytes,
-            "segments": {
-                "dropped": len(plan_made.drop),
-                "rewritten": len(plan_made.rewrite),
-                "kept": len(plan_made.keep),
-            },
-            "elapsed_s": round((monotonic_ns() - started) / 1e9, 6),
-        }
-        session.out.data(fields)
+        session.out.data(_gc_fields(result, dry_run=dry_run, elapsed_ns=monotonic_ns() - started))
         return
-    needed = f"{size(plan_made.live_bytes)} are needed, {size(plan_made.dead_bytes)} are not"
+    done = result.plan
+    needed = f"{size(done.live_bytes)} are needed, {size(done.dead_bytes)} are not"
     if dry_run:
-        session.out.line(f"Would free {size(plan_made.freed_bytes)} ({needed}). Nothing was changed")
-        return
-    freed = result.removed_bytes - result.copied_bytes
-    session.out.confirm(f"Freed {size(freed)} in {duration(monotonic_ns() - started)} ({needed})")
+        session.out.line(f"Would free {size(done.freed_bytes)} ({needed}). Nothing was changed")
+    else:
+        freed = result.removed_bytes - result.copied_bytes
+        session.out.confirm(f"Freed {size(freed)} in {duration(monotonic_ns() - started)} ({needed})")
+    for line in _what_stays(done):
+        session.out.confirm(f"  {line}")
+
+
+def _what_stays(done: GcPlan) -> Iterator[str]:
+    """Why bytes that nothing needs are still there, until when, and how they go now."""
+    if done.unfinished_bytes:
+        yield (
+            f"{size(done.unfinished_bytes)} are what a commit wrote that did not finish; they stay until"
+            f" {clock_time(done.ripe_ns)}, should it still run. To free them now: casreplay gc --grace 0"
+        )
+    if done.spared_bytes > 0:
+        yield (
+            f"{size(done.spared_bytes)} lie among much that is needed and stay."
+            " To write that anew without them: casreplay gc --max-dead 0"
+        )
+
+
+def _gc_fields(result: GcResult, *, dry_run: bool, elapsed_ns: int) -> dict[str, Any]:
+    done = result.plan
+    return {
+        "dry_run": dry_run,
+        "live_bytes": done.live_bytes,
+        "dead_bytes": done.dead_bytes,
+        "freed_bytes": done.freed_bytes,
+        "unfinished_bytes": done.unfinished_bytes,
+        "unfinished_until": iso_time(done.ripe_ns) if done.unfinished_bytes else None,
+        "spared_bytes": done.spared_bytes,
+        "removed_bytes": result.removed_bytes,
+        "copied_bytes": result.copied_bytes,
+        "segments": {
+            "dropped": len(done.drop),
+            "rewritten": len(done.rewrite),
+            "kept": len(done.keep),
+        },
+        "elapsed_s": round(elapsed_ns / 1e9, 6),
+    }

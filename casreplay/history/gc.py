@@ -44,6 +44,7 @@ __all__ = [
     "needed_roots",
     "plan",
     "positions",
+    "preview",
 ]
 
 CACHES = ("stat",)
@@ -101,6 +102,9 @@ class GcPlan:
         live_bytes: needed bytes in all segments.
         dead_bytes: bytes in all segments that are not needed.
         freed_bytes: dead bytes in the segments that go.
+        unfinished_bytes: of the dead bytes those that stay because they are younger than the grace:
+            what a commit wrote that has not ended, or did not end well.
+        ripe_ns: when the youngest of these is old enough to go; 0: there are none.
     """
 
     drop: tuple[int, ...]
@@ -109,6 +113,13 @@ class GcPlan:
     live_bytes: int
     dead_bytes: int
     freed_bytes: int
+    unfinished_bytes: int = 0
+    ripe_ns: int = 0
+
+    @property
+    def spared_bytes(self) -> int:
+        """Dead bytes that stay because the rest of their segments is not worth writing anew."""
+        return self.dead_bytes - self.freed_bytes - self.unfinished_bytes
 
     @property
     def is_empty(self) -> bool:
@@ -132,13 +143,15 @@ Live = dict[int, set[int]]
 def plan(uses: Iterable[SegmentUse], rules: GcRules, *, now_ns: int) -> GcPlan:
     """Decide what happens to each segment."""
     drop, rewrite, keep = [], [], []
-    live = dead = freed = 0
+    live = dead = freed = unfinished = ripe_ns = 0
     for use in sorted(uses, key=lambda use: use.number):
         live += use.live_bytes
         dead += use.dead_bytes
         is_young = now_ns - use.mtime_ns < rules.grace_ns
         if not use.is_named and is_young:
             keep.append(use.number)
+            unfinished += use.dead_bytes
+            ripe_ns = max(ripe_ns, use.mtime_ns + rules.grace_ns)
         elif not use.live_bytes:
             drop.append(use.number)
             freed += use.dead_bytes
@@ -147,7 +160,7 @@ def plan(uses: Iterable[SegmentUse], rules: GcRules, *, now_ns: int) -> GcPlan:
             freed += use.dead_bytes
         else:
             keep.append(use.number)
-    return GcPlan(tuple(drop), tuple(rewrite), tuple(keep), live, dead, freed)
+    return GcPlan(tuple(drop), tuple(rewrite), tuple(keep), live, dead, freed, unfinished, ripe_ns)
 
 
 def measure(store: DiskStore, roots: Iterable[TreeId]) -> tuple[list[SegmentUse], Live]:
@@ -254,6 +267,12 @@ def needed_roots(store: DiskStore, roots: Iterable[TreeId]) -> list[TreeId]:
     done: what that writer recorded is in the log and not in the caller's list.
     """
     return list(dict.fromkeys([*roots, *(one.root for one in store.log.newest_first())]))
+
+
+def preview(store: DiskStore, roots: Iterable[TreeId], *, clock: Clock, rules: GcRules) -> GcPlan:
+    """What ``collect`` would do now. Changes nothing, needs no lock; cost and errors as ``measure``."""
+    uses, live = measure(store, roots)
+    return settled(store, plan(uses, rules, now_ns=clock()), uses, live)
 
 
 def collect(

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+
 import pytest
+
+from casreplay.cli.text import clock_time, iso_time
 
 
 @pytest.fixture
@@ -61,6 +65,41 @@ def test_a_dry_gc_changes_nothing(long_history):
     before = long_history("stats --json").json["store_bytes"]
     assert "Nothing was changed" in long_history("gc --dry-run").out
     assert long_history("stats --json").json["store_bytes"] == before
+
+
+def test_gc_says_what_stays_and_until_when_and_how_it_goes(long_history):
+    """A killed commit's segment; its file is of now, the test's clock of some time before."""
+    store = long_history("status --json").json["store"]
+    left = os.path.join(store, "segments", "00000077.seg")
+    with open(left, "wb") as file:
+        file.write(b"casreplay seg 1\n" + b"x" * 5000)
+    ripe = os.stat(left).st_mtime_ns + 600 * 10**9
+    for line in ("gc --dry-run", "gc"):
+        result = long_history(line)
+        assert result.out.startswith(("Would free 0 B", "Freed 0 B"))
+        assert f"what a commit wrote that did not finish; they stay until {clock_time(ripe)}" in result.out
+        assert "To free them now: casreplay gc --grace 0\n" in result.out
+        assert "what a commit" not in long_history(line + " --quiet").out
+    fields = long_history("gc --json").json
+    assert (fields["freed_bytes"], fields["unfinished_bytes"]) == (0, 5016)
+    assert fields["unfinished_until"] == iso_time(ripe)
+    fields = long_history("gc --grace 0 --json").json
+    assert (fields["freed_bytes"], fields["unfinished_bytes"], fields["unfinished_until"]) == (5016, 0, None)
+    assert not os.path.exists(left)
+    assert long_history("gc").out.count("\n") == 1
+
+
+def test_gc_says_that_a_little_is_not_worth_writing_anew(long_history):
+    long_history("prune --keep-last 9")
+    result = long_history("gc --max-dead 100")
+    spared = long_history("gc --max-dead 100 --json").json["spared_bytes"]
+    assert spared > 0
+    assert "lie among much that is needed and stay. To write that anew" in result.out
+    assert result.out.endswith("without them: casreplay gc --max-dead 0\n")
+    fields = long_history("gc --max-dead 0 --json").json
+    assert (fields["freed_bytes"], fields["spared_bytes"]) == (spared, 0)
+    assert long_history("gc --max-dead 0 --dry-run").out.count("\n") == 1
+    long_history("gc --grace soon", code=2)
 
 
 def test_stats_add_up(long_history):

@@ -277,6 +277,7 @@ def test_the_plan_drops_rewrites_and_keeps():
     )
     assert (decided.drop, decided.rewrite, decided.keep) == ((1, 5), (2,), (3, 4, 6))
     assert (decided.live_bytes, decided.dead_bytes, decided.freed_bytes) == (259, 241, 171)
+    assert (decided.unfinished_bytes, decided.ripe_ns, decided.spared_bytes) == (50, 1400, 20)
 
 
 @given(
