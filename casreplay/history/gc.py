@@ -147,7 +147,7 @@ def plan(uses: Iterable[SegmentUse], rules: GcRules, *, now_ns: int) -> GcPlan:
     for use in sorted(uses, key=lambda use: use.number):
         live += use.live_bytes
         dead += use.dead_bytes
-        is_young = now_ns - use.mtime_ns < rules.grace_ns
+        is_young = rules.grace_ns > 0 and now_ns - use.mtime_ns < rules.grace_ns
         if not use.is_named and is_young:
             keep.append(use.number)
             unfinished += use.dead_bytes
