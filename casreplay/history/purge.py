@@ -150,17 +150,25 @@ def plan_purge(store: DiskStore, snapshots: Sequence[Snapshot], blobs: Collectio
             raise UnknownNameError(f"No blob {blob.hex()} in the store", id=blob.hex())
     roots = dict.fromkeys(snapshot.root for snapshot in snapshots)
     lost = dict(losses(store, roots, dict.fromkeys(wanted)))
-    own, others = _chunks(store, wanted)
-    # A chunk may be, byte for byte, a small file of its own.
-    others |= set(reachable(store, roots)) - wanted if own else set()
+    own, shared = _own_chunks(store, wanted, roots)
     return PurgePlan(
         blobs=tuple(sorted(wanted)),
-        chunks=tuple(sorted(own - others)),
-        shared_chunks=len(own & others),
+        chunks=tuple(sorted(own)),
+        shared_chunks=len(shared),
         paths=tuple(sorted({path for found in lost.values() for path, blob in found if blob in wanted})),
         snapshots=tuple(snapshot for snapshot in snapshots if snapshot.root in lost),
         raw_bytes=sum(store.info(blob).raw_bytes for blob in wanted),
     )
+
+
+def _own_chunks(
+    store: DiskStore, wanted: frozenset[BlobId], roots: Iterable[TreeId]
+) -> tuple[set[ObjectId], set[ObjectId]]:
+    """Chunks that nothing but the wanted blobs has, and those that something else has too."""
+    own, others = _chunks(store, wanted)
+    # A chunk may be, byte for byte, a small file of its own.
+    others |= set(reachable(store, roots)) - wanted if own else set()
+    return own - others, own & others
 
 
 def _chunks(store: DiskStore, wanted: frozenset[BlobId]) -> tuple[set[ObjectId], set[ObjectId]]:
@@ -181,6 +189,10 @@ def purge(
 ) -> PurgeResult:
     """Destroy what ``plan`` names, and with it everything that no root needs.
 
+    The plan is older than the lock. What was recorded in between stays, whole but for the
+    contents to destroy: snapshots are listed again under the lock, and a chunk that something
+    else has by then is spared.
+
     Args:
         store: the store.
         plan: from ``plan_purge``.
@@ -194,9 +206,11 @@ def purge(
             before the log record, nothing else is lost behind it.
         StoreIOError: the disk refused; run the purge again.
     """
-    doomed = frozenset((*plan.blobs, *plan.chunks))
     with store.deleting():
-        uses, live = measure(store, needed_roots(store, roots))
+        needed = needed_roots(store, roots)
+        uses, live = measure(store, needed)
+        own, _ = _own_chunks(store, frozenset(plan.blobs), needed)
+        doomed = frozenset((*plan.blobs, *own))
         records, tainted = _tainted(store, doomed)
         stay = _Stay(live, doomed, tainted)
         # What no snapshot needs any more may hold an earlier version of the same secret: it goes too.

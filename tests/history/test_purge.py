@@ -1,8 +1,12 @@
 from __future__ import annotations
 
+from contextlib import closing
+
 import pytest
-from support.disk_trees import commit_folder
+from support.disk_trees import commit_folder, put_all
+from support.list_log import snapshot
 from support.snapshots import noise
+from support.tree_builder import DictObjects, build
 
 from casreplay.codec import hashing
 from casreplay.errors import (
@@ -17,6 +21,7 @@ from casreplay.history.purge import blob_called, blobs_at, plan_purge, purge
 from casreplay.history.verify import fsck
 from casreplay.history.walk import walk
 from casreplay.store.disk import DiskStore
+from casreplay.store.files import OsFiles
 
 SECRET = b"AKIA" + noise(40, 77).hex().encode() + b"\n"
 NOW = 1_790_000_000 * 10**9
@@ -217,3 +222,65 @@ def test_names_of_blobs_and_paths(store):
     with pytest.raises(AmbiguousNameError) as caught:
         blob_called(store, "abcd")
     assert len(caught.value.fields["candidates"]) == 2
+
+
+class Meanwhile(OsFiles):
+    """While somebody waits for a lock, ``work`` is done; nothing happens by chance."""
+
+    def __init__(self):
+        self.work = []
+
+    def pause(self, seconds):
+        self.work.pop(0)()
+
+
+@pytest.fixture
+def race(tmp_path):
+    """``race(purge, content)``: a purge waits while another process, already writing, records ``content``."""
+    folder = str(tmp_path / "store")
+    DiskStore.create(folder).close()
+    files = Meanwhile()
+    ours, theirs = DiskStore.open(folder, files=files, wait_s=5), DiskStore.open(folder)
+
+    def run(path, content):
+        snapshots = live(ours)
+        plan = plan_purge(ours, snapshots, blobs_at(ours, snapshots, path))
+        objects = DictObjects()
+        root, tree, _ = build(objects, content)
+        head = theirs.log.head()
+        writer = theirs.writer()
+        put_all(writer, objects)
+
+        def record():
+            made = snapshot(theirs.log.next_sequence(), root=root, tree=tree, parent=head.id)
+            theirs.log.append(made, writer.sync(), head.id)
+            writer.__exit__(None, None, None)
+
+        files.work.append(record)
+        purge(ours, plan, [one.root for one in snapshots], clock=lambda: NOW)
+        assert files.work == [], "the purge did not wait for the writer"
+        assert len(live(ours)) == len(snapshots) + 1
+        return ours
+
+    yield run
+    ours.close()
+    theirs.close()
+
+
+def test_what_was_recorded_while_a_purge_waited_stays_but_for_the_secret(race, tmp_path):
+    with closing(DiskStore.open(str(tmp_path / "store"))) as store:
+        commit_folder(store, {b".env": SECRET, b"a": b"old\n"})
+    store = race(b".env", {b".env": SECRET, b"copy": SECRET, b"a": b"new\n", b"b": noise(9000, 3)})
+    assert contents(store) == {(1, b"a"): b"old\n", (2, b"a"): b"new\n", (2, b"b"): noise(9000, 3)}
+    assert SECRET not in raw_bytes_anywhere(store)
+    assert {one.code for one in fsck(store, data=True).problems} <= {"purged"}
+
+
+def test_pieces_that_another_content_took_up_while_a_purge_waited_stay(race, tmp_path):
+    """When the purge was planned nobody else had them."""
+    with closing(DiskStore.open(str(tmp_path / "store"))) as store:
+        commit_folder(store, {b"large": LARGE})
+    longer = LARGE + b"one line more\n"
+    store = race(b"large", {b"longer": longer})
+    assert not store.has(hashing.blob_id(LARGE))
+    assert contents(store) == {(2, b"longer"): longer}
