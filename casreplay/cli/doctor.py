@@ -80,7 +80,7 @@ def _versions(_session: Session) -> Iterator[Check]:
     from casreplay import __version__  # noqa: PLC0415 - this command only
 
     parts = []
-    for name in ("blake3", "zstandard", "pathspec", "click"):
+    for name in ("blake3", "zstandard", "click"):
         try:
             parts.append(f"{name} {version(name)}")
         except PackageNotFoundError:

@@ -10,7 +10,7 @@ invalid (an open bracket, an unknown class, a trailing backslash) matches nothin
 The ``pathspec`` package serves the tests as a second opinion only: importing it costs
 40 ms where its optional engines are installed, it lacks POSIX classes, and its
 regexes backtrack, so that one line such as ``*a*a*a*a*a*b``, written by whoever the
-recorder watches, would stop the recorder. Source: git's ``wildmatch.c`` and ``dir.c``.
+recorder watches, would stop the recorder (docs/adr/0010). Source: git's ``wildmatch.c`` and ``dir.c``.
 """
 
 from __future__ import annotations
