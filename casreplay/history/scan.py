@@ -12,19 +12,20 @@ import os
 import stat
 from array import array
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
+from casreplay.clock import system_clock
 from casreplay.errors import CasreplayError
 from casreplay.model.objects import EntryState
 from casreplay.model.paths import join, parent
 from casreplay.workspace.ignore import FolderRules, IgnoreRules
-from casreplay.workspace.scanner import COLUMNS, Listing, changed_listings, list_tree
-from casreplay.workspace.stat_cache import IGNORED, FolderRecord, StatCache
+from casreplay.workspace.scanner import COLUMNS, NO_STAMP, Listing, changed_listings, list_tree
+from casreplay.workspace.stat_cache import IGNORED, FolderRecord, StatCache, settled_stamp
 
 __all__ = ["FolderWork", "Scan", "ScanOptions", "scan"]
 
 SPOT_CHECK_SHARE = 1009
-"""One known folder in so many is read again at each commit, whatever its stats say."""
+"""One known folder in so many is listed and read again at each commit, whatever its stats say."""
 _NO_ID = bytes(32)
 _FAILED = {
     errno.ENOENT: EntryState.VANISHED,
@@ -46,6 +47,8 @@ class ScanOptions:
         max_file_bytes: larger files get an entry without content; 0: no limit.
         reread: read every file again, whatever the cache says (``commit --full``).
         start_ns: when the scan begins; chooses the folders of the spot check.
+        machine_ns: the same moment by the clock that folders' times come from, whatever clock
+            snapshots are dated by.
     """
 
     root: bytes
@@ -53,6 +56,7 @@ class ScanOptions:
     max_file_bytes: int = 0
     reread: bool = False
     start_ns: int = 0
+    machine_ns: int = field(default_factory=system_clock)
 
 
 @dataclass(slots=True)
@@ -67,6 +71,7 @@ class FolderWork:
         states: one byte an entry: ``EntryState`` or ``IGNORED``.
         bases: earlier blob ids (possibly zero) of the entries in ``captures``.
         captures: positions of files and links to read.
+        stamp: of the listing, zeros when that may not be built on (``settled_stamp``).
     """
 
     path: bytes
@@ -76,6 +81,7 @@ class FolderWork:
     states: bytearray
     captures: list[int] = field(default_factory=list)
     bases: list[bytes] = field(default_factory=list)
+    stamp: bytes = NO_STAMP
 
     def mode(self, i: int) -> int:
         """``st_mode`` of entry ``i``; 0 when its stat was denied."""
@@ -96,11 +102,13 @@ class Scan:
         works: folders to build again, by path.
         removed: positions in the cache of folders that are gone.
         cache: the cache the positions refer to; ``None`` when nothing could be reused.
+        is_settled: whether the cache learned stamps it did not hold before.
     """
 
     works: dict[bytes, FolderWork]
     removed: frozenset[int]
     cache: StatCache | None
+    is_settled: bool = False
 
 
 def scan(options: ScanOptions, cache: StatCache | None, *, rules_match: bool) -> Scan:
@@ -149,10 +157,7 @@ def _unlistable(root: bytes, number: int | None) -> CasreplayError:
 
 def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
     """Only what differs; ``None`` when an ignore file changed and every decision is open again."""
-    try:
-        changed = changed_listings(options.root, cache.paths, cache.counts, cache.listing)
-    except OSError as error:
-        raise _unlistable(options.root, error.errno) from error
+    changed, is_settled = _compared(options, cache)
     if isinstance(changed.get(0), int):
         raise _unlistable(options.root, errno.ENOENT)
     known = {path: i for i, path in enumerate(cache.paths)} if changed else {}
@@ -177,7 +182,36 @@ def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
             works[parent(path)] = _from_record(parent(path), cache.record(known[parent(path)]))
     _mark_failed(works, failed)
     _spot_check(options, cache, works, removed)
-    return Scan(works, frozenset(removed), cache)
+    return Scan(works, frozenset(removed), cache, is_settled)
+
+
+def _compared(options: ScanOptions, cache: StatCache) -> tuple[dict[int, Listing | int], bool]:
+    """Folders that differ, by position, and whether new stamps were learned of others; the cache has them."""
+    doubted = {i: cache.stamp(i) for i in _spot_folders(options, cache)}
+    for i in doubted:
+        cache.set_stamp(i, NO_STAMP)
+    try:
+        found = changed_listings(options.root, cache.paths, cache.counts, cache.known)
+    except OSError as error:
+        raise _unlistable(options.root, error.errno) from error
+    for i, stamp in doubted.items():
+        cache.set_stamp(i, stamp)
+    changed: dict[int, Listing | int] = {}
+    is_settled = False
+    for i, one in found.items():
+        if isinstance(one, bytes):
+            stamp = settled_stamp(one, options.machine_ns)
+            is_settled |= stamp != cache.stamp(i)
+            cache.set_stamp(i, stamp)
+        else:
+            changed[i] = one
+    return changed, is_settled
+
+
+def _spot_folders(options: ScanOptions, cache: StatCache) -> range:
+    """The rotating share of the known folders that is listed and read whatever stats say."""
+    bucket = options.start_ns // 1_000_000 % SPOT_CHECK_SHARE
+    return range(bucket, len(cache), SPOT_CHECK_SHARE)
 
 
 def _touches_rules(rules: IgnoreRules, work: FolderWork, record: FolderRecord) -> bool:
@@ -223,13 +257,14 @@ def _spot_check(
     options: ScanOptions, cache: StatCache, works: dict[bytes, FolderWork], removed: set[int]
 ) -> None:
     """Read a rotating share of the known folders again: stats can lie, contents cannot."""
-    bucket = options.start_ns // 1_000_000 % SPOT_CHECK_SHARE
-    reread = ScanOptions(options.root, options.rules, options.max_file_bytes, reread=True)
-    for i in range(bucket, len(cache), SPOT_CHECK_SHARE):
+    reread = replace(options, reread=True)
+    for i in _spot_folders(options, cache):
         path = cache.paths[i]
         if path not in works and i not in removed:
             record = cache.record(i)
-            works[path] = _plan_folder(reread, path, Listing(record.names, record.stats), record)
+            works[path] = _plan_folder(
+                reread, path, Listing(record.names, record.stats, record.stamp), record
+            )
 
 
 def _enter_rule(rules: IgnoreRules) -> _Enter:
@@ -262,7 +297,8 @@ def _from_record(path: bytes, record: FolderRecord) -> FolderWork:
     rows = array("q")
     rows.frombytes(record.stats)
     names = record.names.split(b"/") if record.names else []
-    return FolderWork(path, names, rows, bytearray(record.ids), bytearray(record.states))
+    ids, states = bytearray(record.ids), bytearray(record.states)
+    return FolderWork(path, names, rows, ids, states, stamp=record.stamp)
 
 
 def _mark_failed(works: dict[bytes, FolderWork], failed: dict[bytes, int]) -> None:
@@ -281,7 +317,8 @@ def _plan_folder(
     """Decide for every entry of one folder whether it is as before, to be read, or left out."""
     names = listing.split_names()
     n = len(names)
-    work = FolderWork(path, names, listing.rows(), bytearray(32 * n), bytearray(n))
+    stamp = settled_stamp(listing.stamp, options.machine_ns)
+    work = FolderWork(path, names, listing.rows(), bytearray(32 * n), bytearray(n), stamp=stamp)
     decide = _rules_for(options.rules, path, listing.names)
     before = _Before(record, listing.names, reuse=not options.reread)
     limit = options.max_file_bytes or 1 << 63

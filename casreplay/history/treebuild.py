@@ -98,7 +98,8 @@ def _untouched(path: bytes, record: FolderRecord) -> FolderWork:
     rows = array("q")
     rows.frombytes(record.stats)
     names = record.names.split(b"/") if record.names else []
-    return FolderWork(path, names, rows, bytearray(record.ids), bytearray(record.states))
+    ids, states = bytearray(record.ids), bytearray(record.states)
+    return FolderWork(path, names, rows, ids, states, stamp=record.stamp)
 
 
 class _Builder:
@@ -129,6 +130,7 @@ class _Builder:
             content_id=content_id,
             subtree_bytes=_content_bytes(tree),
             counters=_counters(tree, states.count(IGNORED)),
+            stamp=work.stamp,
         )
 
     def _children(self, work: FolderWork, kinds: bytes) -> tuple[list[int], dict[int, bytes]]:

@@ -6,14 +6,15 @@ ignore rules or the workspace.
 
 Layout (native integers; the file never leaves the machine): lengths; as one zstd frame
 the header, columns over folders (entry counts, listing lengths, sub-tree sizes, twelve
-coverage counts, tree ids, content ids) and the folder paths joined by NUL; then one
+coverage counts, tree ids, content ids, stamps) and the folder paths joined by NUL; then one
 listing a folder: names joined by ``/``, ``COLUMNS`` 64-bit stat columns, ids and states
 an entry. A frame as long as what it holds is not compressed.
 
 The racy rule (source: git's ``racy-git`` document, borg#3536): a file whose mtime or
 ctime is not safely older than the scan may have been written again within the same
 tick. Such rows are stored as zeros, so the next scan finds them changed and reads the
-file again.
+file again. The same holds for a folder's names and its stamp: one that is not safely older is
+stored as zeros, and the next scan lists the folder whatever its times say.
 """
 
 from __future__ import annotations
@@ -27,11 +28,20 @@ from itertools import accumulate, pairwise
 from casreplay.codec import frame
 from casreplay.errors import CorruptError
 from casreplay.model.objects import Coverage
-from casreplay.workspace.scanner import COLUMNS
+from casreplay.workspace.scanner import COLUMNS, NO_STAMP, STAMP
 
-__all__ = ["COUNTERS", "IGNORED", "CacheHeader", "FolderRecord", "StatCache", "blank_racy_rows", "encode"]
+__all__ = [
+    "COUNTERS",
+    "IGNORED",
+    "CacheHeader",
+    "FolderRecord",
+    "StatCache",
+    "blank_racy_rows",
+    "encode",
+    "settled_stamp",
+]
 
-MAGIC = b"crS3"
+MAGIC = b"crS4"
 OUTER = struct.Struct("<4sQQQQ")
 HEADER = struct.Struct("<32s32s32sQQQ")
 PACKED_LISTINGS_BYTES = 4 << 20
@@ -65,7 +75,8 @@ class FolderRecord:
     """One folder as the cache keeps it.
 
     ``ids`` is 32 bytes and ``states`` one byte an entry, in listing order. Counters
-    are of this folder alone, in the order of ``COUNTERS``; ``subtree_bytes`` is not.
+    are of this folder alone, in the order of ``COUNTERS``; ``subtree_bytes`` is not. ``stamp``
+    is that of the listing, or zeros (``settled_stamp``).
     """
 
     names: bytes
@@ -76,6 +87,7 @@ class FolderRecord:
     content_id: bytes
     subtree_bytes: int
     counters: tuple[int, ...]
+    stamp: bytes = NO_STAMP
 
 
 class StatCache:
@@ -99,6 +111,7 @@ class StatCache:
         self._counters, at = self._column(at, n * len(COUNTERS))
         self._tree_ids_at, at = at, at + 32 * n
         self._content_ids_at, at = at, at + 32 * n
+        self._stamps, at = bytearray(self._data[at : at + STAMP.size * n]), at + STAMP.size * n
         self.paths: list[bytes] = self._data[at:].split(b"\0") if n else []
         if (
             len(self.paths) != n
@@ -126,6 +139,18 @@ class StatCache:
         stats_at = ids_at - 8 * COLUMNS * n
         return self._listings[start:stats_at], self._listings[stats_at:ids_at]
 
+    def known(self, i: int) -> tuple[bytes, bytes, bytes]:
+        """Names, stats and stamp of folder ``i``: what the scanner asks for."""
+        return (*self.listing(i), self.stamp(i))
+
+    def stamp(self, i: int) -> bytes:
+        """The stamp of folder ``i`` from when it was listed, or zeros."""
+        return bytes(self._stamps[STAMP.size * i : STAMP.size * i + STAMP.size])
+
+    def set_stamp(self, i: int, stamp: bytes) -> None:
+        """Keep another stamp of folder ``i``: it was listed again and held the same."""
+        self._stamps[STAMP.size * i : STAMP.size * i + STAMP.size] = stamp
+
     def record(self, i: int) -> FolderRecord:
         """Everything kept about folder ``i``."""
         names, stats = self.listing(i)
@@ -140,6 +165,7 @@ class StatCache:
             content_id=self._data[self._content_ids_at + 32 * i : self._content_ids_at + 32 * i + 32],
             subtree_bytes=self._subtree[i],
             counters=tuple(self._counters[k * i : k * i + k]),
+            stamp=self.stamp(i),
         )
 
     def tree_id(self, i: int) -> bytes:
@@ -164,6 +190,7 @@ class StatCache:
         out.counters.extend(self._counters[k * lo : k * hi])
         out.tree_ids.append(self._data[self._tree_ids_at + 32 * lo : self._tree_ids_at + 32 * hi])
         out.content_ids.append(self._data[self._content_ids_at + 32 * lo : self._content_ids_at + 32 * hi])
+        out.stamps.append(bytes(self._stamps[STAMP.size * lo : STAMP.size * hi]))
         out.paths.extend(self.paths[lo:hi])
         out.listings.append(self._listings[self._offsets[lo] : self._offsets[hi]])
 
@@ -178,6 +205,7 @@ class _Columns:
     counters: array[int]
     tree_ids: list[bytes]
     content_ids: list[bytes]
+    stamps: list[bytes]
     paths: list[bytes]
     listings: list[bytes]
 
@@ -189,6 +217,7 @@ class _Columns:
         self.counters.extend(record.counters)
         self.tree_ids.append(record.tree_id)
         self.content_ids.append(record.content_id)
+        self.stamps.append(record.stamp)
         self.paths.append(path)
         self.listings.append(listing)
 
@@ -206,7 +235,7 @@ def encode(header: CacheHeader, parts: Iterable[Part], old: StatCache | None) ->
 
     Cost: copies ranges as slices; one record's work for each changed folder.
     """
-    out = _Columns(array("q"), array("q"), array("q"), array("q"), [], [], [], [])
+    out = _Columns(array("q"), array("q"), array("q"), array("q"), [], [], [], [], [])
     for part in parts:
         if isinstance(part, range):
             assert old is not None
@@ -223,6 +252,7 @@ def encode(header: CacheHeader, parts: Iterable[Part], old: StatCache | None) ->
             out.counters.tobytes(),
             *out.tree_ids,
             *out.content_ids,
+            *out.stamps,
             joined,
         ]
     )
@@ -272,3 +302,9 @@ def blank_racy_rows(rows: array[int], states: bytes, scan_ns: int) -> bytes:
         if (recent and not is_folder and state != IGNORED) or 0 < state < IGNORED:
             rows[at : at + COLUMNS] = array("q", bytes(8 * COLUMNS))
     return rows.tobytes()
+
+
+def settled_stamp(stamp: bytes, scan_ns: int) -> bytes:
+    """The stamp for the cache: zeros when the folder was touched within two seconds of the scan's begin."""
+    _, *times = STAMP.unpack(stamp)
+    return stamp if max(times) < scan_ns - RACY_NS else NO_STAMP

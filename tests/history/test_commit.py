@@ -13,7 +13,7 @@ from casreplay.codec.hashing import blob_id
 from casreplay.errors import CasreplayError, LockedError
 from casreplay.history import ingest, scan
 from casreplay.history.walk import walk
-from casreplay.workspace import workers
+from casreplay.workspace import scanner, workers
 
 SECOND = 1_000_000_000
 
@@ -333,6 +333,82 @@ class TestRacyFiles:
         monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1)
         assert place.commit().recorded
         monkeypatch.setattr(scan, "changed_listings", real)
+
+
+class TestFoldersThatRested:
+    """Folders whose listing is trusted because nothing touched them for a while."""
+
+    @pytest.fixture(autouse=True)
+    def rested(self, place, monkeypatch):
+        """Every folder counts as rested; the file system's clock is seen to move on instead of waited for."""
+        monkeypatch.setattr(scan, "settled_stamp", lambda stamp, _: stamp)
+        monkeypatch.setattr(scanner, "marks_folders", lambda _: True)
+        self.clock = place.root.parent / "probe"
+        self.clock.touch()
+
+    def _settle(self, place):
+        """Commit, and come back when what changes next gets a later time."""
+        result = place.commit()
+        before = self.clock.stat().st_ctime_ns
+        while self.clock.stat().st_ctime_ns == before:
+            self.clock.chmod(0o600)
+        return result
+
+    def test_their_names_are_not_listed_again(self, place, monkeypatch):
+        place.write("a/b/one", "1")
+        self._settle(place)
+        listed = []
+        real = scanner.list_folder
+        monkeypatch.setattr(scanner, "list_folder", lambda *args: (listed.append(args[1]), real(*args))[1])
+        monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1 << 62)
+        assert not place.commit().recorded
+        assert listed == []
+
+    def test_whatever_happens_in_them_is_recorded(self, place):
+        for name in ("a/one", "a/b/two", "c/three", "c/d/four", "top"):
+            place.write(name, name)
+        self._settle(place)
+        steps = [
+            lambda: place.write("a/b/new", "added"),
+            lambda: place.write("c/three", "changed in place"),
+            lambda: os.rename(place.root / "c/three", place.root / "c/d/three"),
+            (place.root / "a/one").unlink,
+            lambda: os.rename(place.root / "c/d", place.root / "a/d"),
+            lambda: place.write("x/y/z", "deep"),
+            lambda: os.rename(place.root / "a/b", place.root / "a/b2"),
+            lambda: os.symlink("top", place.root / "a/d/link"),
+            lambda: os.replace(place.root / "a/b2/new", place.root / "a/b2/two"),
+        ]
+        for step in steps:
+            step()
+            assert self._settle(place).recorded
+            assert place.contents() == place.on_disk()
+        assert not self._settle(place).recorded
+
+    def test_a_name_behind_a_folder_that_does_not_tell_is_found_by_the_spot_check(self, place, monkeypatch):
+        """As on a file system that does not mark its folders although it is known to."""
+        place.write("a/one", "1")
+        monkeypatch.setattr(scanner, "_stamp", lambda _: b"s" * scanner.STAMP.size)
+        place.commit()
+        place.now += 10**6 * SECOND
+        place.write("a/two", "2")
+        monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1 << 62)
+        assert not place.commit().recorded
+        monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1)
+        assert place.commit().recorded
+        assert place.contents() == place.on_disk()
+
+
+def test_a_folder_touched_lately_is_listed_whatever_its_times_say(place, monkeypatch):
+    stamp = scanner.STAMP.pack(1, 1, scan.system_clock())
+    monkeypatch.setattr(scanner, "marks_folders", lambda _: True)
+    monkeypatch.setattr(scanner, "_stamp", lambda _: stamp)
+    monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1 << 62)
+    place.write("a/one", "1")
+    place.commit()
+    place.write("a/two", "2")
+    assert place.commit().recorded
+    assert place.contents() == place.on_disk()
 
 
 def test_many_files_are_read_by_several_processes_and_none_is_lost(place):

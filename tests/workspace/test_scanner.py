@@ -92,18 +92,35 @@ def test_opening_a_folder_refuses_links_on_the_way(workspace):
         os.close(root_fd)
 
 
+def _next_tick(folder):
+    """Come back once the file system's clock has moved on, so that later changes get later times."""
+    probe = folder / "probe"
+    probe.touch()
+    first = probe.stat().st_ctime_ns
+    while probe.stat().st_ctime_ns == first:
+        probe.chmod(0o600)
+
+
 class TestChangedListings:
-    @pytest.fixture
-    def known(self, workspace):
+    """Each test twice: listing every folder, and trusting the stamps of the listings before."""
+
+    @pytest.fixture(params=[False, True], ids=["listed", "stamped"])
+    def known(self, request, workspace, tmp_path_factory, monkeypatch):
+        monkeypatch.setattr(scanner, "marks_folders", lambda _: request.param)
         listings, _ = _tree(workspace)
+        _next_tick(tmp_path_factory.mktemp("clock"))
         paths = list(listings)
+
+        def before(i):
+            one = listings[paths[i]]
+            return one.names, one.stats, one.stamp
 
         def changed():
             found = scanner.changed_listings(
                 os.fsencode(workspace),
                 paths,
                 [len(listings[p].rows()) // COLUMNS for p in paths],
-                lambda i: (listings[paths[i]].names, listings[paths[i]].stats),
+                before,
             )
             return {paths[i]: listing for i, listing in found.items()}
 
@@ -142,3 +159,63 @@ class TestChangedListings:
         os.rename(workspace / "d", workspace / "old")
         os.symlink(outside, workspace / "d")
         assert changed()[b"d"] in (errno.ELOOP, errno.ENOTDIR)
+
+
+class TestStamps:
+    """What is asked of folders whose stamp is known."""
+
+    @pytest.fixture
+    def compared(self, workspace, tmp_path_factory, monkeypatch):
+        monkeypatch.setattr(scanner, "marks_folders", lambda _: True)
+        listings, _ = _tree(workspace)
+        _next_tick(tmp_path_factory.mktemp("clock"))
+        paths, listed = list(listings), []
+        real = scanner.list_folder
+        monkeypatch.setattr(scanner, "list_folder", lambda fd, p, d: (listed.append(p), real(fd, p, d))[1])
+
+        def compared(stamp=lambda one: one.stamp):
+            listed.clear()
+            known = [(one.names, one.stats, stamp(one)) for one in listings.values()]
+            found = scanner.changed_listings(
+                os.fsencode(workspace), paths, [1] * len(paths), known.__getitem__
+            )
+            return {paths[i]: one for i, one in found.items()}, sorted(listed)
+
+        return workspace, listings, compared
+
+    def test_unchanged_folders_are_not_listed(self, compared):
+        assert compared[2]() == ({}, [])
+
+    def test_folders_without_a_stamp_are_listed_and_tell_it(self, compared):
+        _, listings, compare = compared
+        found, listed = compare(lambda _: scanner.NO_STAMP)
+        assert found == {path: one.stamp for path, one in listings.items()}
+        assert listed == sorted(listings)
+
+    def test_another_stamp_alone_has_a_folder_listed(self, compared):
+        workspace, listings, compare = compared
+        (workspace / "d/new").write_bytes(b"")
+        (workspace / "d/new").unlink()
+        found, _ = compare()
+        assert found.keys() >= {b"d"}
+        assert isinstance(found[b"d"], bytes)
+        assert found[b"d"] != listings[b"d"].stamp
+
+    def test_every_file_of_an_unlisted_folder_is_still_looked_at(self, compared):
+        workspace, _, compare = compared
+        (workspace / "d/four").write_bytes(b"in place, at length")
+        found, listed = compare()
+        assert list(found) == listed == [b"d"]
+
+    def test_names_swapped_by_renames_show(self, compared):
+        workspace, listings, compare = compared
+        names = [workspace / "a/b" / os.fsdecode(name) for name in listings[b"a/b"].split_names()][:1]
+        os.rename(names[0], workspace / "aside")
+        os.rename(workspace / "aside", names[0])
+        found, _ = compare()
+        assert b"a/b" in found
+
+    def test_where_folders_are_not_marked_all_are_listed(self, compared, monkeypatch):
+        _, listings, compare = compared
+        monkeypatch.setattr(scanner, "marks_folders", lambda _: False)
+        assert compare() == ({}, sorted(listings))

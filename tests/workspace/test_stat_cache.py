@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 
 from casreplay.model.objects import EntryState
 from casreplay.workspace import stat_cache
-from casreplay.workspace.scanner import COLUMNS
+from casreplay.workspace.scanner import COLUMNS, NO_STAMP, STAMP
 from casreplay.workspace.stat_cache import COUNTERS, IGNORED, CacheHeader, FolderRecord, StatCache
 
 HEADER = CacheHeader(b"r" * 32, b"u" * 32, b"b" * 32, 12345)
@@ -37,6 +37,7 @@ def records(draw):
         content_id=draw(st.binary(min_size=32, max_size=32)),
         subtree_bytes=draw(st.integers(0, 2**62)),
         counters=tuple(draw(st.lists(st.integers(0, 2**40), min_size=len(COUNTERS), max_size=len(COUNTERS)))),
+        stamp=draw(st.binary(min_size=STAMP.size, max_size=STAMP.size)),
     )
 
 
@@ -57,6 +58,7 @@ def test_what_goes_in_comes_out(items):
     assert cache.paths == list(items)
     assert [cache.record(i) for i in range(len(cache))] == list(items.values())
     assert [cache.listing(i) for i in range(len(cache))] == [(r.names, r.stats) for r in items.values()]
+    assert [cache.known(i)[2] for i in range(len(cache))] == [r.stamp for r in items.values()]
 
 
 @given(folders, st.data())
@@ -78,6 +80,18 @@ def test_a_replaced_folder_takes_its_place(items, data):
     expected = list(items.values())
     expected[i] = new
     assert [again.record(j) for j in range(len(again))] == expected
+
+
+@given(folders, st.data())
+def test_a_stamp_learned_later_goes_into_the_next_cache(items, data):
+    old = StatCache(_encode(items))
+    i = data.draw(st.integers(0, len(items) - 1))
+    old.set_stamp(i, b"s" * STAMP.size)
+    again = StatCache(_encode(None, old, [range(len(items))]))
+    expected = [r.stamp for r in items.values()]
+    expected[i] = b"s" * STAMP.size
+    assert [again.stamp(j) for j in range(len(again))] == expected
+    assert again.record(i).names == old.record(i).names
 
 
 @given(folders)
@@ -102,7 +116,7 @@ def test_a_cache_that_does_not_begin_with_the_root_is_refused(items):
 
 def test_another_layout_is_refused():
     with pytest.raises(ValueError, match="cache"):
-        StatCache(b"crS2" + bytes(500))
+        StatCache(b"crS3" + bytes(500))
 
 
 SCAN = 100_000_000_000
@@ -129,3 +143,16 @@ def test_rows_that_cannot_be_trusted_are_blank(mode, mtime, ctime, state, blank)
     kept = row.tobytes()
     got = stat_cache.blank_racy_rows(row, bytes([state]), SCAN)
     assert got == (bytes(len(kept)) if blank else kept)
+
+
+class TestSettledStamp:
+    def test_an_old_folder_keeps_its_stamp(self):
+        stamp = STAMP.pack(7, OLD, OLD)
+        assert stat_cache.settled_stamp(stamp, SCAN) == stamp
+
+    @pytest.mark.parametrize("times", [(NEW, OLD), (OLD, NEW), (SCAN, OLD), (SCAN + 10**9, OLD)])
+    def test_one_touched_lately_by_either_time_or_in_the_future_has_none(self, times):
+        assert stat_cache.settled_stamp(STAMP.pack(7, *times), SCAN) == NO_STAMP
+
+    def test_none_stays_none(self):
+        assert stat_cache.settled_stamp(NO_STAMP, SCAN) == NO_STAMP
