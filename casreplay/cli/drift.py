@@ -47,19 +47,19 @@ def drift(session: Session, /, *, span: str | None, names: tuple[str, ...], **op
     Metrics: files, folders, bytes, churn, deletions, empty, size:PATH, lines:PATH,
     value:PATH:KEY, count:REGEX, secrets, run:CMD. Nothing is checked out but for run:CMD.
     """
-    from casreplay.forensics.drift import measure, sample  # noqa: PLC0415 - start-up speed
-    from casreplay.forensics.drift_metrics import DEFAULT_METRICS  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.drift import MAX_SAMPLES, measure, sample  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.drift_metrics import DEFAULT_METRICS, is_cheap  # noqa: PLC0415 - start-up speed
 
+    wanted = names or DEFAULT_METRICS
     with ExitStack() as stack:
         history = span_of(session, span)
-        line = sample(history, options["every"])
+        line = sample(history, options["every"], limit=None if all(map(is_cheap, wanted)) else MAX_SAMPLES)
         if len(line) < len(history) and not options["every"]:
             session.out.note(
                 f"{len(history):,} snapshots, {len(line):,} of them looked at (--every 1 for all)"
             )
         if not line:
             raise UsageError("There is no snapshot to measure", hint="casreplay commit takes the first")
-        wanted = names or DEFAULT_METRICS
         metrics = make_metrics(session, wanted, options["glob"], stack, timeout_s=options["timeout"])
         progress = stack.enter_context(session.progress())
         found = measure(line, metrics, monitor=progress)

@@ -108,6 +108,7 @@ def make_metrics(
 
 def _tools(session: Session, glob: str | None, stack: ExitStack, timeout_s: float | None) -> MetricTools:
     from casreplay.forensics.drift_metrics import MetricTools  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.drift_steps import KnownSteps  # noqa: PLC0415 - as above
     from casreplay.history.path_globs import covering  # noqa: PLC0415 - as above
     from casreplay.history.probes import Command, CommandProbe, ProbeArea, Target  # noqa: PLC0415 - as above
 
@@ -129,7 +130,7 @@ def _tools(session: Session, glob: str | None, stack: ExitStack, timeout_s: floa
         return call
 
     scan = secret_scanner(session)
-    return MetricTools(_counter, covering(glob), secrets, run)
+    return MetricTools(_counter, covering(glob), secrets, run, KnownSteps(repository.store))
 
 
 def _counter(pattern: str) -> Callable[[bytes], int]:

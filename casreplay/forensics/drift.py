@@ -8,17 +8,21 @@ from __future__ import annotations
 
 import itertools
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import astuple, dataclass
+from functools import partial
 
 from casreplay.errors import UsageError
 from casreplay.forensics.drift_changes import ChangePoint, Shape, analyse
 from casreplay.forensics.drift_metrics import Metric
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Snapshot
+from casreplay.workspace import workers
 
 __all__ = ["MetricDrift", "Turn", "measure", "sample"]
 
 MAX_SAMPLES = 10_000
+_WORTH_A_PROCESS = 5_000
+"""Values that pay for another process to analyse them."""
 _UNITS_S = {"m": 60, "h": 3600, "d": 86_400, "w": 7 * 86_400}
 
 
@@ -59,21 +63,24 @@ class MetricDrift:
         return bool(self.turns) or self.shape.slope is not None
 
 
-def sample(snapshots: Iterable[Snapshot], every: str = "") -> list[Snapshot]:
+def sample(
+    snapshots: Iterable[Snapshot], every: str = "", *, limit: int | None = MAX_SAMPLES
+) -> list[Snapshot]:
     """The snapshots to look at.
 
     Args:
         snapshots: oldest first.
         every: a number N for every N-th, or a time such as ``1h`` or ``2d`` for the last of each
-            such stretch; when empty all, or of more than 10,000 every so many-th. The newest is
+            such stretch; when empty all, or of more than ``limit`` every so many-th. The newest is
             always kept.
+        limit: ``None`` for no limit.
 
     Raises:
         UsageError: ``every`` is neither.
     """
     line = list(snapshots)
     if not every:
-        return line[::-1][:: -(-len(line) // MAX_SAMPLES) or 1][::-1]
+        return line[::-1][:: (-(-len(line) // limit) or 1) if limit else 1][::-1]
     if every.isdecimal() and int(every):
         return line[::-1][:: int(every)][::-1]
     number, unit = every[:-1], every[-1:]
@@ -97,6 +104,8 @@ def measure(
         CorruptError: a snapshot cannot be read.
     """
     columns: list[list[float | None]] = [[] for _ in metrics]
+    for metric in metrics:
+        metric.prepare(line, monitor)
     monitor.stage("measuring", len(line), "snapshots")
     previous: Snapshot | None = None
     for i, snapshot in enumerate(line):
@@ -105,13 +114,38 @@ def measure(
         previous = snapshot
         if not i % 256:
             monitor.advance(i)
-    return [_drift(metric, line, column) for metric, column in zip(metrics, columns, strict=True)]
+    monitor.stage("analysing")
+    shapes = _shapes([[value for value in column if value is not None] for column in columns])
+    return [
+        _drift(metric, line, column, shape)
+        for metric, column, shape in zip(metrics, columns, shapes, strict=True)
+    ]
 
 
-def _drift(metric: Metric, line: Sequence[Snapshot], column: Sequence[float | None]) -> MetricDrift:
+def _shapes(series: Sequence[Sequence[float]]) -> list[Shape]:
+    """What each series does; long ones are divided between processes."""
+    hands = workers.count() if sum(map(len, series)) >= _WORTH_A_PROCESS else 1
+
+    def analysed(numbers: Sequence[int]) -> list[tuple[object, ...]]:
+        found = [analyse(series[number]) for number in numbers]
+        return [astuple(shape) for shape in found]
+
+    hand_of = workers.deal(range(len(series)), hands)
+    jobs = [partial(analysed, numbers) for numbers in hand_of]
+    answers = workers.run(jobs)
+    shapes = {
+        number: Shape(kind, tuple(ChangePoint(*one) for one in changes), *rest)
+        for numbers, answer in zip(hand_of, answers, strict=True)
+        for number, (kind, changes, *rest) in zip(numbers, answer, strict=True)
+    }
+    return [shapes[number] for number in range(len(series))]
+
+
+def _drift(
+    metric: Metric, line: Sequence[Snapshot], column: Sequence[float | None], shape: Shape
+) -> MetricDrift:
     held = [(one, value) for one, value in zip(line, column, strict=True) if value is not None]
     values = tuple(value for _, value in held)
     snapshots = tuple(one for one, _ in held)
-    shape = analyse(values)
     turns = tuple(Turn(c, snapshots[max(c.at - shape.resolution, 0)], snapshots[c.at]) for c in shape.changes)
     return MetricDrift(metric.name, metric.unit, snapshots, values, len(column) - len(held), shape, turns)

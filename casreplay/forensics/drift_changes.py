@@ -198,18 +198,20 @@ def _pelt(values: Sequence[float], penalty: float, shortest: int) -> list[int]:
     squares = [0.0, *accumulate(v * v for v in values)]
     best = [-penalty, *([float("inf")] * n)]
     previous = [0] * (n + 1)
-    alive = [0]
+    # What a segment from ``start`` costs beyond the sums at its end, with those sums beside it.
+    alive = [(0, best[0], 0.0)]
     for end in range(shortest, n + 1):
-        costs = []
-        for start in alive:
-            total = sums[end] - sums[start]
-            costs.append(best[start] + squares[end] - squares[start] - total * total / (end - start))
-        low = min(range(len(alive)), key=costs.__getitem__)
-        best[end] = costs[low] + penalty
-        previous[end] = alive[low]
-        alive = [start for start, cost in zip(alive, costs, strict=True) if cost <= best[end]]
-        if end - shortest + 1 >= shortest:
-            alive.append(end - shortest + 1)
+        at = sums[end]
+        costs = [base - (at - total) * (at - total) / (end - start) for start, base, total in alive]
+        lowest = min(costs)
+        best[end] = lowest + squares[end] + penalty
+        previous[end] = alive[costs.index(lowest)][0]
+        bound = lowest + penalty
+        if max(costs) > bound:
+            alive = [one for one, cost in zip(alive, costs, strict=True) if cost <= bound]
+        start = end - shortest + 1
+        if start >= shortest:
+            alive.append((start, best[start] - squares[start], sums[start]))
     places = []
     end = n
     while previous[end]:

@@ -15,30 +15,34 @@ once; nothing is checked out. The names:
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Protocol
 
 from casreplay.errors import UsageError
+from casreplay.forensics.drift_steps import KnownSteps
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_values import read_value
-from casreplay.history.diff import diff_trees
-from casreplay.model.changes import ChangeKind
 from casreplay.model.ids import ObjectId
+from casreplay.model.monitor import Monitor
 from casreplay.model.objects import EntryKind, Snapshot, Tree
 from casreplay.model.paths import join
 from casreplay.store.base import ObjectReader
 
-__all__ = ["DEFAULT_METRICS", "Metric", "MetricTools", "make_metric"]
+__all__ = ["DEFAULT_METRICS", "Metric", "MetricTools", "is_cheap", "make_metric"]
 
 DEFAULT_METRICS = ("files", "bytes", "churn", "deletions", "empty")
 MAX_SCAN_BYTES = 64 << 20
 _FILES = frozenset((EntryKind.FILE, EntryKind.EXECUTABLE))
+_CHEAP = frozenset((*DEFAULT_METRICS, "folders", "size", "lines", "value"))
+"""Metrics that look at one path or at folders that differ: all snapshots of a long history are looked at."""
 _SIMPLE = {"files": "files", "folders": "folders", "bytes": "B"}
 
 
 class Metric(Protocol):
     """Gives one number a snapshot; keeps what it has seen, so ask one object for a whole history.
+
+    ``prepare`` may be called first: what a whole history needs is cheaper to find out at once.
 
     Attributes:
         name: as it was asked for.
@@ -47,6 +51,9 @@ class Metric(Protocol):
 
     name: str
     unit: str
+
+    def prepare(self, line: Sequence[Snapshot], monitor: Monitor) -> None:
+        """Told which snapshots will be asked for, oldest first, each with the one before it."""
 
     def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
         """The number, or ``None`` where there is none; ``previous`` is the sample before."""
@@ -61,14 +68,19 @@ class MetricTools:
         covers: which paths ``count:`` and ``secrets`` look at; ``None`` for all.
         secrets: ``(path, content) -> number of secrets``; ``None`` where there is no scanner.
         run: ``(command line) -> snapshot -> number``; ``None`` where commands cannot run.
-        diffs: the last pair of trees that was compared, shared by the metrics that need it.
+        steps: the pairs of trees that were compared, shared by the metrics that need them.
     """
 
     count: Callable[[str], Callable[[bytes], int]]
     covers: Callable[[bytes], bool] | None = None
     secrets: Callable[[bytes, bytes], int] | None = None
     run: Callable[[str], Callable[[Snapshot], float | None]] | None = None
-    diffs: dict[tuple[bytes, bytes], tuple[int, int]] = field(default_factory=dict)
+    steps: KnownSteps = field(default_factory=KnownSteps)
+
+
+def is_cheap(name: str) -> bool:
+    """Whether the metric called ``name`` can be asked of every one of 100,000 snapshots in seconds."""
+    return name.partition(":")[0] in _CHEAP
 
 
 def make_metric(name: str, objects: ObjectReader, tools: MetricTools) -> Metric:
@@ -81,9 +93,9 @@ def make_metric(name: str, objects: ObjectReader, tools: MetricTools) -> Metric:
     if name in _SIMPLE:
         return _FromCoverage(name, _SIMPLE[name])
     if name in ("churn", "deletions"):
-        return _FromDiff(name, objects, tools.diffs)
+        return _FromDiff(name, objects, tools.steps)
     if name == "empty":
-        return _Folded(name, "files", TreeFold(objects, _empty_files))
+        return _Empty(name, objects, tools.steps, TreeFold(objects, _empty_files))
     if kind in ("size", "lines") and argument:
         return _OfPath(name, objects, _path(argument))
     if kind == "value" and argument:
@@ -114,8 +126,17 @@ def _empty_files(_folder: bytes, tree: Tree) -> int:
     return sum(kind in _FILES and not size for kind, size in zip(tree.kinds, tree.sizes, strict=True))
 
 
+class _Unprepared:
+    """What most metrics do when told of a history: nothing."""
+
+    __slots__ = ()
+
+    def prepare(self, line: Sequence[Snapshot], monitor: Monitor) -> None:
+        """Nothing is gained by knowing."""
+
+
 @dataclass(slots=True)
-class _FromCoverage:
+class _FromCoverage(_Unprepared):
     """Counts that every snapshot states about itself; no object is read."""
 
     name: str
@@ -128,29 +149,58 @@ class _FromCoverage:
 
 
 @dataclass(slots=True)
-class _FromDiff:
+class _FromDiff(_Unprepared):
     """Changes since the sample before. Cost: the folders that differ, once for all metrics of the kind."""
 
     name: str
     objects: ObjectReader
-    shared: dict[tuple[bytes, bytes], tuple[int, int]]
+    steps: KnownSteps
     unit: str = "paths"
+
+    def prepare(self, line: Sequence[Snapshot], monitor: Monitor) -> None:
+        """Count all steps at once."""
+        self.steps.prepare(self.objects, line, monitor=monitor)
 
     def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
         """How many paths changed, or were deleted; nothing for the first sample."""
         if previous is None:
             return None
-        key = (previous.tree, snapshot.tree)
-        if key not in self.shared:
-            self.shared.clear()
-            kinds = [change.kind for change in diff_trees(self.objects, previous.root, snapshot.root)]
-            self.shared[key] = len(kinds), kinds.count(ChangeKind.DELETED)
-        changed, deleted = self.shared[key]
-        return float(changed if self.name == "churn" else deleted)
+        step = self.steps.get(self.objects, previous, snapshot)
+        return float(step.changed if self.name == "churn" else step.deleted)
 
 
 @dataclass(slots=True)
-class _Folded:
+class _Empty(_Unprepared):
+    """Empty files: by the steps from sample to sample where those are known, else a sum over the tree."""
+
+    name: str
+    objects: ObjectReader
+    steps: KnownSteps
+    fold: TreeFold
+    unit: str = "files"
+    last: tuple[bytes, int] | None = None
+
+    def prepare(self, line: Sequence[Snapshot], monitor: Monitor) -> None:
+        """Count all steps at once."""
+        self.steps.prepare(self.objects, line, monitor=monitor)
+
+    def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
+        """How many there are."""
+        before = self.last if previous is not None and self.last is not None else None
+        if before is not None and previous is not None and before[0] == previous.tree:
+            step = self.steps.find(previous, snapshot)
+        else:
+            before, step = None, self.steps.find(None, snapshot)
+        if step is None:
+            number = self.fold.value(snapshot.root, snapshot.tree)
+        else:
+            number = step.empty + (before[1] if before is not None else 0)
+        self.last = (snapshot.tree, number)
+        return float(number)
+
+
+@dataclass(slots=True)
+class _Folded(_Unprepared):
     """A sum over the tree."""
 
     name: str
@@ -164,7 +214,7 @@ class _Folded:
 
 
 @dataclass(slots=True)
-class _Called:
+class _Called(_Unprepared):
     """Whatever a callable from above says."""
 
     name: str
@@ -180,7 +230,7 @@ class _Called:
         return self.known[snapshot.tree]
 
 
-class _OfPath:
+class _OfPath(_Unprepared):
     """Size, lines or a configured value of one path; each distinct content is read once."""
 
     def __init__(self, name: str, objects: ObjectReader, path: bytes, key: str = "") -> None:
