@@ -21,7 +21,7 @@ from casreplay.clock import Clock, monotonic_ns, system_clock
 from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_snapshot
 from casreplay.errors import LockedError
-from casreplay.history.ingest import Ingested, ingest
+from casreplay.history.ingest import Destination, Ingested, ingest
 from casreplay.history.scan import Scan, ScanOptions, scan
 from casreplay.history.treebuild import Built, build
 from casreplay.model.changes import ChangeCounts
@@ -181,7 +181,7 @@ class Committer:
         Workers' objects are in the store by now; that they wrote any says the same. Cost: a
         look-up for each file that was read.
         """
-        if any(ingested[1]):
+        if any(ingested.exported):
             return True
         has = self._store.has
         return any(
@@ -192,12 +192,11 @@ class Committer:
 
     def _record(self, draft: Snapshot, trees: _Trees, writer: WorkerWriter, ingested: Ingested) -> Snapshot:
         """Make everything durable, then append to the log; on failure give back what workers wrote."""
-        segments, exported = ingested
         try:
             trees.flush()
-            return self._append(draft, (*segments, *writer.sync()))
+            return self._append(draft, (*ingested.segments, *writer.sync()))
         except BaseException:
-            for one in exported:
+            for one in ingested.exported:
                 self._store.discard(one)
             raise
 
@@ -243,9 +242,13 @@ class Committer:
         scan_options = ScanOptions(self._root, self._rules, options.max_file_bytes, options.full, start_ns)
         found = scan(scan_options, cache, rules_match=cache is not None and cache.header.rules == rules)
         self._limits.check(entries=_entries(found), elapsed_s=self._seconds_since(start_ns))
-        ingested = ingest(self._root, list(found.works.values()), self._store, writer, monitor)
+        to = Destination(self._store, writer, start_ns if head is None and found.cache is None else None)
+        ingested = ingest(self._root, list(found.works.values()), to, monitor)
         monitor.stage("trees", len(found.works), "folders")
-        built = build(found, start_ns, trees) if found.works or cache is None else _as_cached(cache)
+        if found.works or cache is None:
+            built = build(found, start_ns, trees, ingested.records)
+        else:
+            built = _as_cached(cache)
         coverage = _coverage(found, built)
         self._limits.check(size_bytes=coverage.bytes, elapsed_s=self._seconds_since(start_ns))
         return _Seen(found, built, coverage, start_ns), ingested

@@ -11,8 +11,9 @@ from __future__ import annotations
 import stat
 from array import array
 from bisect import bisect_right
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
+from types import MappingProxyType
 from typing import Protocol
 
 from casreplay.codec import hashing
@@ -24,7 +25,7 @@ from casreplay.model.paths import join, parent
 from casreplay.workspace.scanner import COLUMNS
 from casreplay.workspace.stat_cache import IGNORED, FolderRecord, blank_racy_rows
 
-__all__ = ["Built", "TreeStore", "build", "store_tree"]
+__all__ = ["Built", "TreeStore", "build", "build_whole", "store_tree"]
 
 
 class TreeStore(Protocol):
@@ -37,6 +38,7 @@ class TreeStore(Protocol):
         """The canonical bytes of an earlier tree."""
 
 
+NOTHING_READY: Mapping[bytes, FolderRecord] = MappingProxyType({})
 _NO_ID = bytes(32)
 _SPECIAL = {
     stat.S_IFIFO: EntryKind.FIFO,
@@ -69,13 +71,30 @@ class Built:
     records: Mapping[bytes, FolderRecord]
 
 
-def build(scan: Scan, scan_ns: int, trees: TreeStore) -> Built:
+def build_whole(works: Iterable[FolderWork], scan_ns: int, trees: TreeStore) -> dict[bytes, FolderRecord]:
+    """Build complete sub-trees of a workspace that has no stat cache; returns their records by path.
+
+    Args:
+        works: every folder of the sub-trees, ids and states filled in, children before parents.
+        scan_ns: when the scan began, for the racy rule.
+        trees: receives each tree, children before parents.
+    """
+    builder = _Builder(Scan({}, frozenset(), None), {}, scan_ns, trees)
+    for work in works:
+        builder.folder(work)
+    return builder.records
+
+
+def build(
+    scan: Scan, scan_ns: int, trees: TreeStore, ready: Mapping[bytes, FolderRecord] = NOTHING_READY
+) -> Built:
     """Build the trees of all works and of every folder above them.
 
     Args:
         scan: works whose ids and states are filled in.
         scan_ns: when the scan began, for the racy rule.
         trees: receives each tree, children before parents.
+        ready: what ``build_whole`` did already; part of the result.
 
     Cost: a few microseconds an entry of a changed folder, nothing for others.
     """
@@ -88,7 +107,9 @@ def build(scan: Scan, scan_ns: int, trees: TreeStore) -> Built:
             works[above] = _untouched(above, scan.cache.record(positions[above]))
             above = parent(above)
     builder = _Builder(scan, positions, scan_ns, trees)
-    for path in sorted(works, key=lambda path: -path.count(b"/") - bool(path)):
+    builder.records.update(ready)
+    missing = works.keys() - ready.keys()
+    for path in sorted(missing, key=lambda path: -path.count(b"/") - bool(path)):
         builder.folder(works[path])
     root = builder.records[b""]
     return Built(TreeId(root.tree_id), ContentId(root.content_id), builder.records)  # type: ignore[arg-type]

@@ -19,7 +19,7 @@ from typing import Self
 
 from casreplay.model.objects import EntryState
 
-__all__ = ["Captured", "FileStat", "FileStream", "read_file", "read_link"]
+__all__ = ["Captured", "FileStat", "FileStream", "read_file", "read_link", "read_listed"]
 
 ATTEMPTS = 3
 WAITS_S = (0.0, 0.01, 0.05)
@@ -37,6 +37,8 @@ FileStat = tuple[int, int, int, int, int]
 """mode, size, mtime_ns, ctime_ns, inode: one row of the scanner's columns."""
 
 Sleep = Callable[[float], None]
+
+_pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +66,35 @@ def _row(s: os.stat_result) -> FileStat:
 def _failed(error: OSError) -> Captured:
     gone = error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ELOOP)  # ELOOP: a link took the name
     return Captured(EntryState.VANISHED if gone else EntryState.UNREADABLE, _NOTHING, None)
+
+
+def read_listed(folder_fd: int, name: bytes, row: FileStat) -> bytes | None:
+    """The content of a regular file that still is what the listing saw, or ``None``.
+
+    Args:
+        folder_fd: the open folder.
+        name: the file.
+        row: what the listing said of it: a regular file.
+
+    The listing's row stands for the look before the reading: mode, length, times and inode
+    behind it must all be the same, so nothing was written in between. Whatever else there
+    is to say (changed, growing, gone, replaced, denied) is ``read_file``'s affair, which
+    ``None`` asks for. A FIFO or socket that took the name is not read from, for it has no
+    offsets. Cost: open, ``pread``, ``fstat``, close.
+    """
+    if _pread is None:
+        return None
+    size = row[1]
+    try:
+        fd = os.open(name, _OPEN_FILE, dir_fd=folder_fd)
+        try:
+            data = _pread(fd, size + 1, 0)
+            after = os.fstat(fd)
+        finally:
+            os.close(fd)
+    except OSError:
+        return None
+    return data if len(data) == size and _row(after) == row else None
 
 
 def read_file(folder_fd: int, name: bytes, *, sleep: Sleep = time.sleep) -> Captured:

@@ -38,10 +38,16 @@ class FolderStack:
 
     Asking for folders in walk order opens each about once. The root's descriptor is
     borrowed, not closed.
+
+    Args:
+        root_fd: the open root.
+        opens_up: whether a folder that denies its owner gets mode bits that let him in. For
+            who writes into the folders; a reader changes nothing.
     """
 
-    def __init__(self, root_fd: int) -> None:
+    def __init__(self, root_fd: int, *, opens_up: bool = True) -> None:
         self._root_fd = root_fd
+        self._opens_up = opens_up
         self._names: list[bytes] = []
         self._fds: list[int] = []
 
@@ -92,6 +98,8 @@ class FolderStack:
                 os.mkdir(name, 0o700, dir_fd=above)
             fd = os.open(name, _FLAGS | _NO_FOLLOW, dir_fd=above)
         except PermissionError:
+            if not self._opens_up:
+                raise
             fd = self._opened_up(name, above)
         self._names.append(name)
         self._fds.append(fd)

@@ -16,13 +16,14 @@ import select
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
-from typing import Any, TypeVar
+from collections.abc import Callable, Iterator, Sequence
+from types import TracebackType
+from typing import Any, Self, TypeVar
 
 from casreplay.codec import hashing
 from casreplay.errors import CasreplayError, StoreIOError
 
-__all__ = ["can_fork", "count", "deal", "run", "split_by_weight"]
+__all__ = ["Deck", "can_fork", "count", "deal", "run", "split_by_weight"]
 
 T = TypeVar("T")
 MAX_WORKERS = 8
@@ -63,6 +64,41 @@ def split_by_weight(weights: Sequence[int], parts: int) -> list[range]:
     if start < len(weights):
         ranges.append(range(start, len(weights)))
     return ranges
+
+
+class Deck:
+    """The numbers below ``cards``, each drawn once by whichever process asks first; a context manager.
+
+    Made before ``run`` forks: a pipe that already holds all the numbers. Who is slow, or is
+    given little of a core, draws fewer. What a worker drew and did not finish is lost with it,
+    and ``run`` fails.
+
+    Raises:
+        ValueError: more cards than the smallest pipe of any system is sure to hold.
+    """
+
+    MAX_CARDS = 1024
+    _CARD_BYTES = 4
+
+    def __init__(self, cards: int) -> None:
+        if cards > self.MAX_CARDS:
+            raise ValueError(f"{cards} cards are too many")
+        self._fd, write_fd = os.pipe()
+        os.write(write_fd, b"".join(i.to_bytes(self._CARD_BYTES, "little") for i in range(cards)))
+        os.close(write_fd)
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        os.close(self._fd)
+
+    def __iter__(self) -> Iterator[int]:
+        """Draw until none is left. A read of a pipe is one step: no card is torn in two."""
+        while card := os.read(self._fd, self._CARD_BYTES):
+            yield int.from_bytes(card, "little")
 
 
 def run(jobs: Sequence[Callable[[], Any]]) -> list[Any]:

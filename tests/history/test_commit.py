@@ -225,14 +225,17 @@ class TestNotExamined:
     def test_a_file_that_cannot_be_read_is_not_an_empty_file(self, place, monkeypatch):
         place.write("a", "fine")
         place.write("b", "broken")
-        real = os.read
 
-        def read(fd, n):
-            if os.readlink(f"/proc/self/fd/{fd}").endswith("/b"):
-                raise OSError(5, "Input/output error")
-            return real(fd, n)
+        def failing(real):
+            def read(fd, *args):
+                if os.readlink(f"/proc/self/fd/{fd}").endswith("/b"):
+                    raise OSError(5, "Input/output error")
+                return real(fd, *args)
 
-        monkeypatch.setattr("casreplay.workspace.capture.os.read", read)
+            return read
+
+        monkeypatch.setattr("casreplay.workspace.capture.os.read", failing(os.read))
+        monkeypatch.setattr("casreplay.workspace.capture._pread", failing(os.pread))
         head = place.commit().snapshot
         entry = place.repository.entry(head, b"b")
         assert (entry.state, entry.blob_id) == (EntryState.UNREADABLE, None)
@@ -243,13 +246,13 @@ class TestNotExamined:
 
     def test_a_file_that_vanishes_between_listing_and_reading(self, place, monkeypatch):
         place.write("a", "x")
-        real = ingest.read_file
+        real = ingest.read_listed
 
-        def read_file(folder_fd, name):
+        def read_listed(folder_fd, name, row):
             (place.root / "a").unlink(missing_ok=True)
-            return real(folder_fd, name)
+            return real(folder_fd, name, row)
 
-        monkeypatch.setattr(ingest, "read_file", read_file)
+        monkeypatch.setattr(ingest, "read_listed", read_listed)
         head = place.commit().snapshot
         assert place.repository.entry(head, b"a").state is EntryState.VANISHED
         monkeypatch.undo()

@@ -426,17 +426,17 @@ def test_a_workspace_that_is_a_link_is_the_folder_it_points_at(root, tmp_path):
 
 def _swap_before_reading(monkeypatch, root, swap):
     """Calls ``swap`` once: after the folder was listed, before the file ``victim`` is opened."""
-    read = ingest.read_file
+    read = ingest.read_listed
     done = []
 
-    def reading(folder_fd, name, **options):
+    def reading(folder_fd, name, row):
         if name == b"victim" and not done:
             done.append(name)
             os.unlink(root / "victim")
             swap(root / "victim")
-        return read(folder_fd, name, **options)
+        return read(folder_fd, name, row)
 
-    monkeypatch.setattr(ingest, "read_file", reading)
+    monkeypatch.setattr(ingest, "read_listed", reading)
     return done
 
 

@@ -207,3 +207,102 @@ def test_reading_from_many_threads_at_once_is_safe(folder):
     for t in threads:
         t.join()
     assert not wrong
+
+
+class TestListed:
+    """The quick read of a file that still is what its listing said."""
+
+    @staticmethod
+    def _row(path):
+        return capture._row(os.lstat(path))
+
+    @pytest.mark.parametrize("data", [b"", b"content", bytes(200_000)])
+    def test_a_file_that_did_not_change_is_read_with_one_look(self, folder, monkeypatch, data):
+        path, fd = folder
+        (path / "a").write_bytes(data)
+        looks = []
+        real = os.fstat
+        monkeypatch.setattr(capture.os, "fstat", lambda f: looks.append(f) or real(f))
+        assert capture.read_listed(fd, b"a", self._row(path / "a")) == data
+        assert len(looks) == 1
+
+    @pytest.mark.parametrize("column", range(5))
+    def test_any_difference_from_the_listing_is_left_to_the_careful_read(self, folder, column):
+        path, fd = folder
+        (path / "a").write_bytes(b"content")
+        row = list(self._row(path / "a"))
+        row[column] += 1
+        assert capture.read_listed(fd, b"a", tuple(row)) is None
+
+    @pytest.mark.parametrize(
+        "deed",
+        [
+            lambda file: _later(file, b"grown", "ab"),
+            lambda file: _later(file, b"CONTENT"),
+            lambda file: _later(file, b"less"),
+            lambda file: os.utime(file, ns=(5, 5)),
+            lambda file: file.chmod(0o600),
+        ],
+        ids=["grown", "rewritten", "cut", "touched", "mode"],
+    )
+    def test_a_change_while_it_is_read_is_left_to_the_careful_read(self, folder, monkeypatch, deed):
+        path, fd = folder
+        (path / "a").write_bytes(b"content")
+        row = self._row(path / "a")
+        real = os.pread
+
+        def reading(file, n, offset):
+            data = real(file, n, offset)
+            deed(path / "a")
+            return data
+
+        monkeypatch.setattr(capture, "_pread", reading)
+        assert capture.read_listed(fd, b"a", row) is None
+
+    def test_a_gone_file_is_left_to_the_careful_read(self, folder):
+        path, fd = folder
+        (path / "a").write_bytes(b"x")
+        row = self._row(path / "a")
+        (path / "a").unlink()
+        assert capture.read_listed(fd, b"a", row) is None
+
+    def test_a_link_to_the_very_file_is_not_followed(self, folder):
+        path, fd = folder
+        (path / "a").write_bytes(b"x")
+        row = self._row(path / "a")
+        (path / "a").rename(path / "b")
+        os.symlink("b", path / "a")
+        assert capture.read_listed(fd, b"a", row) is None
+
+    def test_nothing_is_taken_out_of_a_fifo_that_took_the_name(self, folder):
+        path, fd = folder
+        (path / "a").write_bytes(b"12345")
+        row = self._row(path / "a")
+        (path / "a").unlink()
+        os.mkfifo(path / "a")
+        both_ends = os.open(path / "a", os.O_RDWR | os.O_NONBLOCK)
+        try:
+            os.write(both_ends, b"12345")
+            assert capture.read_listed(fd, b"a", row) is None
+            assert os.read(both_ends, 10) == b"12345", "what somebody else waits for is still there"
+        finally:
+            os.close(both_ends)
+
+    def test_a_socket_or_folder_that_took_the_name_is_left_to_the_careful_read(self, folder, monkeypatch):
+        path, fd = folder
+        (path / "a").write_bytes(b"x")
+        row = self._row(path / "a")
+        (path / "a").unlink()
+        (path / "a").mkdir()
+        assert capture.read_listed(fd, b"a", row) is None
+        (path / "a").rmdir()
+        monkeypatch.chdir(path)  # a socket's name must be short
+        with socket.socket(socket.AF_UNIX) as server:
+            server.bind("a")
+            assert capture.read_listed(fd, b"a", row) is None
+
+    def test_where_there_is_no_pread_the_careful_read_does_it_all(self, folder, monkeypatch):
+        path, fd = folder
+        (path / "a").write_bytes(b"x")
+        monkeypatch.setattr(capture, "_pread", None)
+        assert capture.read_listed(fd, b"a", self._row(path / "a")) is None

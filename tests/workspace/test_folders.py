@@ -114,3 +114,18 @@ def test_with_other_threads_the_umask_is_left_alone_and_modes_are_exact(tmp_path
         other.join()
     assert stat.S_IMODE(os.stat(folder + b"/a").st_mode) == 0o644
     assert stat.S_IMODE(os.stat(folder + b"/x").st_mode) == 0o755
+
+
+def test_who_only_reads_changes_no_mode(root, tmp_path, monkeypatch):
+    (tmp_path / "shut").mkdir(mode=0o500)
+    real = os.open
+
+    def denied(name, *args, **options):
+        if name == b"shut":
+            raise PermissionError(13, "Permission denied")
+        return real(name, *args, **options)
+
+    monkeypatch.setattr(os, "open", denied)
+    with FolderStack(root, opens_up=False) as stack, pytest.raises(PermissionError):
+        stack.open(b"shut")
+    assert stat.S_IMODE((tmp_path / "shut").stat().st_mode) == 0o500

@@ -139,3 +139,55 @@ def test_a_child_that_will_not_end_is_killed(monkeypatch):
         workers.run([fails_once_the_other_works, is_deaf])
     with pytest.raises(ChildProcessError):
         os.waitpid(-1, os.WNOHANG)
+
+
+def test_every_card_is_drawn_once_by_all_processes_together():
+    with workers.Deck(workers.Deck.MAX_CARDS) as deck:
+        drawn = workers.run([lambda: list(deck)] * 4)
+    assert sorted(card for hand in drawn for card in hand) == list(range(workers.Deck.MAX_CARDS))
+    assert all(hand == sorted(hand) for hand in drawn)
+
+
+@needs_fork
+def test_who_is_held_up_draws_less():
+    drawn, has_drawn = os.pipe()
+    free, frees = os.pipe()
+
+    with workers.Deck(100) as deck:
+
+        def is_held_up():
+            first = next(iter(deck))
+            os.write(has_drawn, b"x")
+            os.read(free, 1)
+            return [first, *deck]
+
+        def is_quick():
+            os.read(drawn, 1)
+            hand = list(deck)
+            os.write(frees, b"x")
+            return hand
+
+        slow, quick = workers.run([is_held_up, is_quick])
+    for fd in (drawn, has_drawn, free, frees):
+        os.close(fd)
+    assert slow == [0]
+    assert quick == list(range(1, 100))
+
+
+@pytest.mark.parametrize("cards", [0, 1])
+def test_few_cards_or_none(cards):
+    with workers.Deck(cards) as deck:
+        assert list(deck) == list(range(cards))
+        assert list(deck) == []
+
+
+def test_more_cards_than_a_pipe_holds_are_refused():
+    with pytest.raises(ValueError, match="too many"):
+        workers.Deck(workers.Deck.MAX_CARDS + 1)
+
+
+def test_a_deck_leaves_no_descriptor_open():
+    before = set(os.listdir("/proc/self/fd")) if os.path.isdir("/proc/self/fd") else set()
+    with workers.Deck(3):
+        pass
+    assert (set(os.listdir("/proc/self/fd")) if before else before) == before
