@@ -161,7 +161,7 @@ class Committer:
             seen, ingested = self._look(options, head, writer, monitor, trees)
             is_wanted = bool(options.label or options.tags) or self._is_mending(seen.scan, ingested)
             if head is not None and head.tree == seen.built.content and not is_wanted:
-                if seen.scan.works:
+                if seen.scan.works or seen.scan.is_settled:
                     self._save_cache(head.root, seen, recorded=False)
                 elapsed = monotonic_ns() - started
                 return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
@@ -322,9 +322,13 @@ class Committer:
         if not recorded and cache is None and seen.built.root != root:
             return
         if not recorded and cache is not None:
-            known = {path: cache.tree_id(i) for i, path in enumerate(cache.paths) if path in records}
+            known = {
+                path: cache.tree_id(cache.positions[path]) for path in records if path in cache.positions
+            }
             records = {path: one for path, one in records.items() if known.get(path) == one.tree_id}
         replaced = _replaced(seen.scan, records) if recorded else _positions(cache, records)
+        if cache is not None and not seen.scan.is_settled and _says_all(cache, header, replaced, records):
+            return
         self._store.write_cache(CACHE_NAME, encode(header, _parts(cache, replaced, records), cache))
 
 
@@ -413,7 +417,22 @@ def _replaced(found: Scan, records: Mapping[bytes, FolderRecord]) -> set[int]:
 def _positions(cache: StatCache | None, records: Mapping[bytes, FolderRecord]) -> set[int]:
     if cache is None or not records:
         return set()
-    return {i for i, path in enumerate(cache.paths) if path in records}
+    return {cache.positions[path] for path in records if path in cache.positions}
+
+
+def _says_all(
+    cache: StatCache, header: CacheHeader, replaced: set[int], records: Mapping[bytes, FolderRecord]
+) -> bool:
+    """Whether a cache as it is says already what one under ``header`` with ``records`` in it would.
+
+    When the scan began may differ: racy rows were blanked by it, and nothing else asks for it.
+    """
+    same = (header.root, header.rules, header.binding)
+    return (
+        (cache.header.root, cache.header.rules, cache.header.binding) == same
+        and len(replaced) == len(records)
+        and all(records.get(cache.paths[i]) == cache.record(i) for i in replaced)
+    )
 
 
 def _parts(

@@ -11,7 +11,7 @@ import errno
 import os
 import stat
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
 
 from casreplay.clock import system_clock
@@ -132,7 +132,7 @@ def scan(options: ScanOptions, cache: StatCache | None, *, rules_match: bool) ->
 
 def _complete(options: ScanOptions, cache: StatCache | None) -> Scan:
     """List everything; the cache, when there is one, still says which files are known."""
-    known = {path: i for i, path in enumerate(cache.paths)} if cache else {}
+    known = cache.positions if cache else {}
     try:
         listings, failed = list_tree(options.root, b"", _enter_rule(options.rules))
     except OSError as error:
@@ -160,7 +160,7 @@ def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
     changed, is_settled = _compared(options, cache)
     if isinstance(changed.get(0), int):
         raise _unlistable(options.root, errno.ENOENT)
-    known = {path: i for i, path in enumerate(cache.paths)} if changed else {}
+    known = cache.positions if changed else {}
     works: dict[bytes, FolderWork] = {}
     gone: set[bytes] = set()
     for i, listing in changed.items():
@@ -236,7 +236,7 @@ def _below(paths: Iterable[bytes], gone: set[bytes]) -> set[int]:
 
 
 def _add_new_folders(
-    options: ScanOptions, works: dict[bytes, FolderWork], known: dict[bytes, int], removed: set[int]
+    options: ScanOptions, works: dict[bytes, FolderWork], known: Mapping[bytes, int], removed: set[int]
 ) -> dict[bytes, int]:
     """List folders the cache does not know; returns those that could not be listed."""
     failed: dict[bytes, int] = {}

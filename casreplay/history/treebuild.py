@@ -98,7 +98,7 @@ def build(
 
     Cost: a few microseconds an entry of a changed folder, nothing for others.
     """
-    positions = {path: i for i, path in enumerate(scan.cache.paths)} if scan.cache else {}
+    positions = scan.cache.positions if scan.cache else {}
     works = dict(scan.works)
     for path in list(works):
         above = parent(path)

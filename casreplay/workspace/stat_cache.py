@@ -21,8 +21,9 @@ from __future__ import annotations
 
 import struct
 from array import array
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import astuple, dataclass, fields
+from functools import cached_property
 from itertools import accumulate, pairwise
 
 from casreplay.codec import frame
@@ -100,13 +101,13 @@ class StatCache:
     """
 
     def __init__(self, data: bytes) -> None:
-        self._data, self._listings = _unpacked(data)
+        self._data, self._listings, first = _unpacked(data)
         root, rules, binding, scan_ns, n, paths_length = HEADER.unpack_from(self._data)
         self.header = CacheHeader(root, rules, binding, scan_ns)
         at = HEADER.size
         self.counts, at = self._column(at, n)
         lengths, at = self._column(at, n)
-        self._offsets = array("q", accumulate(lengths, initial=0))
+        self._offsets = array("q", accumulate(lengths, initial=first))
         self._subtree, at = self._column(at, n)
         self._counters, at = self._column(at, n * len(COUNTERS))
         self._tree_ids_at, at = at, at + 32 * n
@@ -131,6 +132,11 @@ class StatCache:
 
     def __len__(self) -> int:
         return len(self.paths)
+
+    @cached_property
+    def positions(self) -> Mapping[bytes, int]:
+        """The number of each folder by its path."""
+        return {path: i for i, path in enumerate(self.paths)}
 
     def listing(self, i: int) -> tuple[bytes, bytes]:
         """Names and stats of folder ``i``, racy rows blank, as the scanner compares them."""
@@ -269,8 +275,11 @@ def _packed(columns: bytes, listings: list[bytes]) -> list[bytes]:
     return [outer, *pieces, *(listings if packed is None else [packed])]
 
 
-def _unpacked(data: bytes) -> tuple[bytes, bytes]:
-    """The columns and the listings in a cache file."""
+def _unpacked(data: bytes) -> tuple[bytes, bytes, int]:
+    """The columns of a cache file, the bytes that end with its listings, and where the first one starts.
+
+    Listings that are not compressed stay where they are: they are most of the file.
+    """
     if len(data) < OUTER.size or data[:4] != MAGIC:
         raise ValueError("Not a stat cache of this version")
     _, columns_raw, columns_stored, listings_raw, listings_stored = OUTER.unpack_from(data)
@@ -278,14 +287,14 @@ def _unpacked(data: bytes) -> tuple[bytes, bytes]:
     if columns_raw < HEADER.size or len(data) != start + listings_stored:
         raise ValueError("A stat cache is cut short")
     try:
-        columns, listings = data[OUTER.size : start], data[start:]
+        columns, listings, first = data[OUTER.size : start], data, start
         if columns_stored != columns_raw:
             columns = frame.decompress(columns, columns_raw)
         if listings_stored != listings_raw:
-            listings = frame.decompress(listings, listings_raw)
+            listings, first = frame.decompress(data[start:], listings_raw), 0
     except CorruptError as error:
         raise ValueError("A stat cache is damaged") from error
-    return columns, listings
+    return columns, listings, first
 
 
 def blank_racy_rows(rows: array[int], states: bytes, scan_ns: int) -> bytes:

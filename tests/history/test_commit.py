@@ -338,6 +338,80 @@ class TestRacyFiles:
         monkeypatch.setattr(scan, "changed_listings", real)
 
 
+class TestTheCacheIsWritten:
+    """When it would say something else than it does, and only then."""
+
+    def _version(self, place):
+        found = os.stat(os.path.join(place.repository.store.folder, "cache", "stat"))
+        return found.st_ino, found.st_mtime_ns
+
+    def test_not_by_a_commit_of_nothing_recorded_or_not(self, place):
+        place.write("a/one", "1")
+        place.write("b/two", "2")
+        place.commit()
+        before = self._version(place)
+        assert not place.commit().recorded
+        assert place.commit("milestone").recorded
+        assert self._version(place) == before
+
+    def test_not_when_the_spot_check_found_everything_as_it_was(self, place, monkeypatch):
+        place.write("a/one", "1")
+        place.commit()
+        before = self._version(place)
+        monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1)
+        assert place.commit("milestone").recorded
+        assert self._version(place) == before
+
+    def test_once_when_a_recent_file_has_come_to_rest(self, place, monkeypatch):
+        file = place.write("a/one", "1")
+        place.now = file.stat().st_ctime_ns
+        place.commit()
+        racy = self._version(place)
+        place.now += 100 * SECOND
+        reads = []
+        real = ingest.ingest
+        monkeypatch.setattr(
+            "casreplay.history.commit.ingest",
+            lambda *args: (reads.append([work.path for work in args[1] if work.captures]), real(*args))[1],
+        )
+        monkeypatch.setattr(scan, "SPOT_CHECK_SHARE", 1 << 62)
+        assert not place.commit().recorded
+        at_rest = self._version(place)
+        assert not place.commit().recorded
+        assert racy != at_rest == self._version(place)
+        assert reads == [[b"a"], []]
+
+    def test_once_when_a_recent_folder_has_come_to_rest(self, place, monkeypatch):
+        place.write("a/one", "1")
+        monkeypatch.setattr(scanner, "marks_folders", lambda _: True)
+        place.commit()
+        racy = self._version(place)
+        monkeypatch.setattr(scan, "settled_stamp", lambda stamp, _: stamp)
+        assert not place.commit().recorded
+        at_rest = self._version(place)
+        assert not place.commit().recorded
+        assert racy != at_rest == self._version(place)
+
+    def test_when_a_file_went(self, place):
+        place.write("a/one", "1")
+        place.write("a/two", "2")
+        place.commit()
+        before = self._version(place)
+        (place.root / "a/two").unlink()
+        place.commit()
+        assert self._version(place) != before
+
+    def test_when_a_folder_went(self, place):
+        place.write("a/b/one", "1")
+        place.commit()
+        before = self._version(place)
+        (place.root / "a/b/one").unlink()
+        (place.root / "a/b").rmdir()
+        place.commit()
+        assert self._version(place) != before
+        assert not place.commit().recorded
+
+
 class TestFoldersThatRested:
     """Folders whose listing is trusted because nothing touched them for a while."""
 
