@@ -111,6 +111,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
             help="Known rates: P of wrong verdicts, or P of failing when good and Q when bad.",
         ),
         click.option("--watch", multiple=True, metavar="PATH", help="The command reads only this."),
+        click.option("--trace", is_flag=True, help="Watch what CMD reads: fewer runs (Linux, needs strace)."),
         click.option("--budget", type=float, metavar="S", help="Stop searching after S seconds."),
         click.option("--max-skips", type=click.IntRange(1), default=32, metavar="N", show_default=True,
                      help="Untestable snapshots before the interval is reported."),
@@ -225,6 +226,7 @@ def _request(session: Session, good: str, bad: str, options: dict[str, Any]) -> 
         minimize=options["minimize"],
         budget_s=options["budget"],
         use_cache=not options["no_cache"],
+        trace=options["trace"],
     )
 
 

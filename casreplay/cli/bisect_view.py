@@ -11,6 +11,7 @@ from casreplay.cli.shapes import change_fields
 from casreplay.cli.text import clock_time, count, duration, safe_line
 from casreplay.history.bisect_model import ENDS_SWAPPED, Status, Verdict
 from casreplay.history.bisect_range import Range
+from casreplay.history.bisect_reads import TraceSummary
 from casreplay.history.bisect_report import BisectReport, SnapshotFlip
 from casreplay.history.bisect_run import ProbeRecord
 from casreplay.history.bisect_session import BisectRequest, Listener
@@ -61,7 +62,8 @@ class ProbeLines(Listener):
             return
         snapshot = line.first(record.position)
         verdict = out.style(f"{record.verdict.value:4}", COLORS[record.verdict])
-        took = "cached" if record.cached else duration(record.elapsed_ns)
+        known = "as read" if record.copied else "cached" if record.cached else ""
+        took = known or duration(record.elapsed_ns)
         left = f"{record.remaining:,} left" if record.why in ("ends", "halve", "gap") else record.why
         # The failure everybody waits for is told once; why something was skipped, each time.
         is_news = record.verdict is Verdict.SKIP or record.note not in self._said
@@ -150,6 +152,21 @@ def _details(session: Session, report: BisectReport) -> Iterator[str]:
     if report.posterior is not None:
         parts.append(f"probability {report.posterior:.3g}" if report.posterior < 1 else "certain")
     yield f"{', '.join(parts)}."
+    if report.trace is not None:
+        yield from _trace_lines(report, report.trace)
+
+
+def _trace_lines(report: BisectReport, trace: TraceSummary) -> Iterator[str]:
+    """What the command reads, and what that spared."""
+    if trace.files is not None:
+        vain = f", looked for {count(trace.absent, 'path')} in vain" if trace.absent else ""
+        listed = f", listed {count(trace.folders, 'folder')}" if trace.folders else ""
+        of = f"; the step changes {len(trace.read_changes):,} of what it read" if report.changes else ""
+        yield f"The command read {count(trace.files, 'file')} of the first bad snapshot{vain}{listed}{of}."
+    if trace.reused:
+        yield f"{count(trace.reused, 'verdict')} of those cached: a run elsewhere had read the very same."
+    for reason, number in trace.unclear:
+        yield f"{count(number, 'run')} could not stand for others: {safe_line(reason)}."
 
 
 def _flip_lines(session: Session, report: BisectReport) -> Iterator[str]:
@@ -281,6 +298,19 @@ def report_fields(report: BisectReport) -> dict[str, Any]:
         "failed_differently": effort.differing,
         "unexamined": effort.unexamined,
         "pairs": effort.pairs,
+        **({"trace": _trace_fields(report.trace)} if report.trace is not None else {}),
+    }
+
+
+def _trace_fields(trace: TraceSummary) -> dict[str, Any]:
+    return {
+        "reused": trace.reused,
+        "unclear": [{"reason": reason, "runs": number} for reason, number in trace.unclear],
+        "files": trace.files,
+        "absent": trace.absent,
+        "folders": trace.folders,
+        "outside": trace.outside,
+        "read_changes": [to_json(path) for path in trace.read_changes],
     }
 
 

@@ -58,6 +58,8 @@ def predicate(
         raise UsageError(f"{names}: one predicate at a time")
     if options["glob"] and given not in (["grep"], ["secret"], ["metric"]):
         raise UsageError("--path needs --grep, --secret or --metric")
+    if options["trace"] and given != ["run_line"]:
+        raise UsageError("--trace needs --run", hint="Built-in predicates are exact without it")
     if not given or given in (["trigger"], ["metric"]):
         return None
     if given == ["run_line"]:

@@ -43,9 +43,9 @@ class Bisector:
         self.board = Board(size)
         self.options = options or SearchOptions()
 
-    def mark(self, position: int, verdict: Verdict) -> None:
-        """Record the verdict of one run at ``position``."""
-        self.board.mark(position, verdict)
+    def mark(self, position: int, verdict: Verdict, *, copied: bool = False) -> None:
+        """Record the verdict of one run at ``position``, or one that another run stands for."""
+        self.board.mark(position, verdict, copied=copied)
 
     def next_step(self, width: int = 1) -> Probe | Outcome:
         """Positions to run next on up to ``width`` workers, or the outcome."""

@@ -12,18 +12,26 @@ __all__ = ["Board"]
 
 
 class Board:
-    """Counts of good, bad and skip for every position that was run."""
+    """Counts of good, bad and skip for every position that was run.
+
+    A verdict may be copied: known because another run read nothing that differs here. It says
+    where to look next, as long as nothing was run there, and is no run: it is not counted.
+    """
 
     def __init__(self, size: int) -> None:
         self.size = size
         self.runs = 0
         self._counts: dict[int, list[int]] = {}
+        self._copied: dict[int, Verdict] = {}
         self._order = {Verdict.BAD: 0, Verdict.GOOD: 1, Verdict.SKIP: 2}
 
-    def mark(self, position: int, verdict: Verdict) -> None:
-        """Count one verdict; raises ``IndexError`` outside 0..size-1."""
+    def mark(self, position: int, verdict: Verdict, *, copied: bool = False) -> None:
+        """Count one verdict, or keep a copied one; raises ``IndexError`` outside 0..size-1."""
         if not 0 <= position < self.size:
             raise IndexError(position)
+        if copied:
+            self._copied[position] = verdict
+            return
         self._counts.setdefault(position, [0, 0, 0])[self._order[verdict]] += 1
         self.runs += 1
 
@@ -36,7 +44,7 @@ class Board:
         """The majority of good and bad (ties: bad), else skip, else ``None`` when never run."""
         counts = self._counts.get(position)
         if counts is None:
-            return None
+            return self._copied.get(position)
         failed, passed, _ = counts
         if failed or passed:
             return Verdict.BAD if failed >= passed else Verdict.GOOD
@@ -44,16 +52,25 @@ class Board:
 
     def contradictions(self) -> list[int]:
         """Positions whose runs disagree: proof that the predicate is no function of the content."""
-        return sorted(p for p, (failed, passed, _) in self._counts.items() if failed and passed)
+        found = {p for p, (failed, passed, _) in self._counts.items() if failed and passed}
+        for position, verdict in self._copied.items():
+            failed, passed, _ = self._counts.get(position, (0, 0, 0))
+            if (failed and verdict is Verdict.GOOD) or (passed and verdict is Verdict.BAD):
+                found.add(position)
+        return sorted(found)
+
+    def _seen(self) -> list[int]:
+        """Positions with any verdict, in order."""
+        return sorted(self._counts.keys() | self._copied.keys())
 
     def decided(self) -> list[tuple[int, Verdict]]:
         """Positions with a good or bad verdict, in order."""
-        found = ((p, self.verdict(p)) for p in sorted(self._counts))
+        found = ((p, self.verdict(p)) for p in self._seen())
         return [(p, v) for p, v in found if v is Verdict.GOOD or v is Verdict.BAD]
 
     def skipped(self, first: int, last: int) -> list[int]:
         """Positions in ``first..last`` of which nothing but skips is known, in order."""
-        return [p for p in sorted(self._counts) if first <= p <= last and self.verdict(p) is Verdict.SKIP]
+        return [p for p in self._seen() if first <= p <= last and self.verdict(p) is Verdict.SKIP]
 
     def tallies(self) -> list[Tally]:
         """Failures and passes for each position with either, in order."""
@@ -68,7 +85,7 @@ class Board:
     def gaps(self, first: int, last: int) -> Iterator[tuple[int, int]]:
         """Maximal stretches inside ``first..last`` that were never run, as first and last position."""
         start = first
-        for p in sorted(self._counts):
+        for p in self._seen():
             if first <= p <= last:
                 if p > start:
                     yield start, p - 1

@@ -12,12 +12,14 @@ import os
 import shlex
 from concurrent.futures import Executor, ThreadPoolExecutor
 from dataclasses import replace
+from functools import partial
 
 from casreplay.codec.hashing import blob_id
 from casreplay.history.bisect import Bisector
 from casreplay.history.bisect_flips import FlipFinder
 from casreplay.history.bisect_model import Status, Verdict
 from casreplay.history.bisect_range import Range
+from casreplay.history.bisect_reads import Reads, TraceSummary, concerns
 from casreplay.history.bisect_report import BisectReport, Effort, report_of
 from casreplay.history.bisect_run import Judge, ProbeRecord, Runner, SearchJob, VerdictCache, run_search
 from casreplay.history.bisect_session import BisectRequest, Listener, boundary_changes, range_of
@@ -31,6 +33,8 @@ from casreplay.history.bisect_state import (
     encode_state,
     settings_of,
 )
+from casreplay.history.bisect_traced import TracedRuns
+from casreplay.history.bisect_tracer import Tracer
 from casreplay.history.diff import diff_trees
 from casreplay.history.overlay import OverlayStore
 from casreplay.history.probes import Command, CommandProbe, ProbeArea
@@ -74,7 +78,7 @@ def bisect_command(
     pool = executor or ThreadPoolExecutor(max_workers=max(request.jobs, 1))
     try:
         with ProbeArea(overlay) as area:
-            runner = CommandProbe(area, command)
+            runner = CommandProbe(area, command, tracer=_tracer(request, command, area))
             run = _CommandRun(store, request, line, command, listener or Listener())
             try:
                 report = run.search(runner, pool)
@@ -105,6 +109,8 @@ class _CommandRun:
         self._request = request
         self._line = line
         self._listener = listener
+        changes = partial(diff_trees, store, folders=True)
+        self._traced = TracedRuns(changes) if request.trace else None
         self._judge = Judge(line.size, any_failure=request.any_failure)
         self._predicate = command.line
         self._cache_name = f"bisect-verdicts-{blob_id(_digest(command, request)).hex()[:16]}.jsonl"
@@ -152,6 +158,7 @@ class _CommandRun:
             request.labels,
             request.budget_s,
             request.clock,
+            self._traced,
         )
         outcome = run_search(searcher, job, pool, width=max(request.jobs, 1))
         self._state = replace(self._state, over=True)
@@ -165,7 +172,26 @@ class _CommandRun:
             signature=self._judge.reference[0] if self._judge.reference else None,
             effort=self._effort(),
         )
-        return replace(report, changes=boundary_changes(self._store, report))
+        report = replace(report, changes=boundary_changes(self._store, report))
+        return replace(report, trace=self._traced_summary(report)) if self._traced is not None else report
+
+    def _traced_summary(self, report: BisectReport) -> TraceSummary:
+        reads, known = self._reads_of(report.first_bad), self._traced
+        assert known is not None
+        unclear = tuple(sorted(known.unclear.items()))
+        if reads is None:
+            return TraceSummary(known.reused, unclear)
+        noticed = tuple(change.path for change in report.changes if concerns(reads, change))
+        listed = len(reads.listed)
+        return TraceSummary(known.reused, unclear, reads.files, reads.absent, listed, reads.outside, noticed)
+
+    def _reads_of(self, snapshot: Snapshot | None) -> Reads | None:
+        """What the last run on ``snapshot`` read, as far as its trace proves anything."""
+        position = self._line.position_of(snapshot) if snapshot is not None else None
+        if self._traced is None or position is None:
+            return None
+        reads = self._traced.reads_at(position)
+        return reads if reads is not None and reads.proves else None
 
     def shrink(self, runner: Runner, overlay: OverlayStore, report: BisectReport) -> BisectReport:
         """Add the minimal set, where one was asked for and there is a boundary."""
@@ -179,13 +205,24 @@ class _CommandRun:
         trees = PartialTrees(overlay, good.root)
         is_bad = judge_tree(runner, self._judge, repeats=self._repeats(bad))
         listener = self._listener
+        # What the bad side cannot have noticed need not be tried; a flaky run may read on another day.
+        reads = self._reads_of(bad) if report.posterior is not None and not self._is_flaky() else None
         found = shrink(
             trees,
             changes,
             is_bad,
             on_trial=lambda applied, parts, bad: listener.shrinking(parts, applied, bad),
+            concerns=partial(concerns, reads) if reads is not None else lambda _: True,
         )
         return replace(report, shrunk=found, effort=replace(report.effort, shrink_runs=found.runs))
+
+    def _is_flaky(self) -> bool:
+        """Whether two runs on one snapshot disagreed."""
+        seen: dict[str, set[Verdict]] = {}
+        for row in self._state.rows:
+            if row.verdict is not Verdict.SKIP:
+                seen.setdefault(row.snapshot, set()).add(row.verdict)
+        return any(len(verdicts) > 1 for verdicts in seen.values())
 
     def _repeats(self, bad: Snapshot) -> int:
         """Runs until a state that fails as often as the bad side shows it with 95 %."""
@@ -203,7 +240,7 @@ class _CommandRun:
             position = self._positions.get(row.snapshot)
             if position is None:
                 continue
-            searcher.mark(position, row.verdict)
+            searcher.mark(position, row.verdict, copied=row.source == "traced")
             if position == self._line.size - 1 and row.verdict is Verdict.BAD and row.signature:
                 self._judge.reference.append(row.signature)
 
@@ -213,7 +250,7 @@ class _CommandRun:
             VerdictRow(
                 snapshot.id.hex(),
                 record.verdict,
-                "cached" if record.cached else "run",
+                "traced" if record.copied else "cached" if record.cached else "run",
                 record.signature,
                 record.elapsed_ns,
                 record.why,
@@ -230,10 +267,19 @@ class _CommandRun:
         rows = self._state.rows
         return Effort(
             runs=sum(row.source == "run" for row in rows),
-            cached=sum(row.source == "cached" for row in rows),
+            cached=sum(row.source in ("cached", "traced") for row in rows),
             skipped=sum(row.verdict is Verdict.SKIP for row in rows),
             differing=self._judge.differing,
         )
+
+
+def _tracer(request: BisectRequest, command: Command, area: ProbeArea) -> Tracer | None:
+    """What traces the runs, tried out; ``None`` when nothing is to be traced."""
+    if not request.trace:
+        return None
+    tracer = Tracer(command.environ)
+    tracer.check(area.path)
+    return tracer
 
 
 def _digest(command: Command, request: BisectRequest) -> bytes:

@@ -13,6 +13,7 @@ import shutil
 import stat
 from collections.abc import Iterator
 
+from casreplay.history.bisect_layout import Layout
 from casreplay.history.diff import diff_trees
 from casreplay.history.walk import find
 from casreplay.model.ids import TreeId
@@ -25,6 +26,8 @@ __all__ = ["WorkFolder"]
 EPOCH_S = 946_684_800
 """Content-derived times start in the year 2000 and spread over twenty years."""
 SPREAD_S = 20 * 365 * 86_400
+HEAD_BYTES = 256
+"""As much of a script as the kernel looks at for its interpreter."""
 
 _Stamp = tuple[int, int, int, int]
 """Size, modification time, inode and mode of what was written."""
@@ -42,6 +45,7 @@ class WorkFolder:
         self.root: TreeId | None = None
         self._files: dict[bytes, _Stamp] = {}
         self._folders: dict[bytes, int] = {}
+        self._links: dict[bytes, bytes] = {}
         self._damaged: set[bytes] = set()
         self._is_spoilt = False
 
@@ -64,6 +68,23 @@ class WorkFolder:
                 self._write(objects, change.path, change.after)
         self.root = root
         return len(changes)
+
+    def layout(self, own: bytes) -> Layout:
+        """What a trace needs to know of the folder: valid until the next ``switch``.
+
+        Args:
+            own: the folder above, which holds what a run may write besides.
+        """
+        places = dict.fromkeys((self.path, os.path.realpath(self.path)))
+        return Layout(tuple(places), own, self._files.keys(), self._folders.keys(), self._links, self._head)
+
+    def _head(self, path: bytes) -> bytes:
+        """The first bytes of a file as it is now; nothing where there is none."""
+        try:
+            with open(os.path.join(self.path, path), "rb") as file:
+                return file.read(HEAD_BYTES)
+        except OSError:
+            return b""
 
     def restore(self, objects: ObjectReader) -> list[bytes]:
         """Undo everything done to the folder since ``switch``; returns the paths concerned."""
@@ -113,6 +134,7 @@ class WorkFolder:
         self.root = None
         self._files.clear()
         self._folders.clear()
+        self._links.clear()
         self._damaged.clear()
         for name in os.listdir(self.path):
             _delete(os.path.join(self.path, name))
@@ -141,9 +163,10 @@ class WorkFolder:
 
     def _remove(self, path: bytes) -> None:
         self._files.pop(path, None)
+        self._links.pop(path, None)
         if self._folders.pop(path, None) is not None:
             inside = path + b"/"
-            for known in (self._files, self._folders):
+            for known in (self._files, self._folders, self._links):
                 for one in [p for p in known if p.startswith(inside)]:
                     del known[one]
         _delete(os.path.join(self.path, path))
@@ -160,13 +183,15 @@ class WorkFolder:
         blob = entry.blob_id
         if blob is None:
             return
+        self._links.pop(path, None)
         if os.path.lexists(full):
             _delete(full)
         else:
             self._make_parents(path)
         when = EPOCH_S + int.from_bytes(blob[:6], "big") % SPREAD_S
         if entry.kind is EntryKind.SYMLINK:
-            os.symlink(objects.get(blob), full)
+            self._links[path] = objects.get(blob)
+            os.symlink(self._links[path], full)
             os.utime(full, (when, when), follow_symlinks=False)
         else:
             with open(full, "xb") as file:

@@ -139,8 +139,8 @@ class Searcher(Protocol):
     Source: jj, ``lib/src/bisect.rs``.
     """
 
-    def mark(self, position: int, verdict: Verdict) -> None:
-        """Record the verdict of one run."""
+    def mark(self, position: int, verdict: Verdict, *, copied: bool = False) -> None:
+        """Record the verdict of one run, or one that a run elsewhere stands for (``copied``)."""
 
     def next_step(self, width: int = 1) -> Probe | Outcome:
         """What to run next on up to ``width`` workers, or the end. Marking nothing changes nothing."""

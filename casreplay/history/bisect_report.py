@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 from casreplay.history.bisect_model import Flip, Outcome, Status, Verdict
 from casreplay.history.bisect_range import Range
+from casreplay.history.bisect_reads import TraceSummary
 from casreplay.history.bisect_shrink import Shrunk
 from casreplay.history.observations import Signature
 from casreplay.model.changes import Change
@@ -76,6 +77,7 @@ class BisectReport:
         untested: snapshots inside the answer that nothing looked at.
         largest_gap: longest stretch of positions that no run looked at.
         effort: what it cost.
+        trace: what tracing told; ``None`` when nothing was traced.
     """
 
     status: Status
@@ -95,6 +97,7 @@ class BisectReport:
     untested: int
     largest_gap: int
     effort: Effort
+    trace: TraceSummary | None = None
 
 
 def report_of(

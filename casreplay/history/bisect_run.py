@@ -10,13 +10,14 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Mapping
 from concurrent.futures import FIRST_COMPLETED, Executor, Future, wait
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Protocol
 
 from casreplay.clock import Clock, monotonic_ns
 from casreplay.errors import BisectAbortedError
 from casreplay.history.bisect_model import Outcome, Probe, Searcher, Verdict
 from casreplay.history.bisect_range import Range
+from casreplay.history.bisect_traced import TracedRuns
 from casreplay.history.observations import Observation, Signature, same_failure
 from casreplay.history.probes import Target
 
@@ -61,6 +62,7 @@ class ProbeRecord:
             ``manual`` from a person.
         note: why it was skipped, or the last line of its output.
         remaining: positions that may be the first bad one, as of when it was asked for.
+        copied: a traced run elsewhere stands for it: all that it read is the same here.
     """
 
     position: int
@@ -71,6 +73,7 @@ class ProbeRecord:
     why: str = ""
     note: str = ""
     remaining: int = 0
+    copied: bool = False
 
 
 @dataclass(slots=True)
@@ -167,6 +170,7 @@ class SearchJob:
         labels: snapshot labels that changed after the commit.
         budget_s: seconds after which the search concludes with what it has.
         clock: measures the budget.
+        traced: runs that may stand for others; ``None`` when nothing is traced.
     """
 
     line: Range
@@ -177,6 +181,19 @@ class SearchJob:
     labels: Mapping[bytes, str] = field(default_factory=dict)
     budget_s: float | None = None
     clock: Clock = monotonic_ns
+    traced: TracedRuns | None = None
+
+    def known(self, step: Probe, position: int) -> tuple[Observation | None, bool]:
+        """What is known of ``position`` without a run, and whether it is copied from another one.
+
+        The ends are always run themselves: all else rests on them.
+        """
+        if step.fresh:
+            return None, False
+        seen = self.cache.get(self.line.keys[position])
+        if seen is not None or self.traced is None or step.why == "ends":
+            return seen, False
+        return self.traced.speaks_for(position, self.line.first(position).root), True
 
 
 def run_search(searcher: Searcher, job: SearchJob, executor: Executor, *, width: int = 1) -> Outcome:
@@ -210,10 +227,11 @@ def run_search(searcher: Searcher, job: SearchJob, executor: Executor, *, width:
 def _round(searcher: Searcher, step: Probe, job: SearchJob, executor: Executor, deadline: int | None) -> bool:
     """Run one step; ``False`` when time ran out before all of it was settled."""
     pending: dict[Future[Observation], _Pending] = {}
-    for position in step.positions:
-        known = None if step.fresh else job.cache.get(job.line.keys[position])
+    # Looked up before anything runs: trees are read by one thread at a time.
+    found = [(position, *job.known(step, position)) for position in step.positions]
+    for position, known, is_copied in found:
         if known is not None:
-            _settle(searcher, step, job, position, known)
+            _settle(searcher, step, job, position, replace(known, cached=True), copied=is_copied)
             continue
         stop = threading.Event()
         target = target_of(job.line, position, job.labels)
@@ -232,12 +250,17 @@ def _round(searcher: Searcher, step: Probe, job: SearchJob, executor: Executor, 
     return True
 
 
-def _settle(searcher: Searcher, step: Probe, job: SearchJob, position: int, seen: Observation) -> None:
+def _settle(  # noqa: PLR0913 - what _round knows, for each of its verdicts
+    searcher: Searcher, step: Probe, job: SearchJob, position: int, seen: Observation, *, copied: bool = False
+) -> None:
     if not seen.cached:
         job.cache.add(job.line.keys[position], seen)
+        if job.traced is not None:
+            job.traced.add(position, job.line.first(position).root, seen)
     verdict, note = job.judge.settle(position, seen)
-    searcher.mark(position, verdict)
-    facts = (seen.cached, seen.signature, seen.elapsed_ns, step.why, note, step.remaining)
+    searcher.mark(position, verdict, copied=copied)
+    elapsed = 0 if seen.cached else seen.elapsed_ns
+    facts = (seen.cached, seen.signature, elapsed, step.why, note, step.remaining, copied)
     job.on_record(ProbeRecord(position, verdict, *facts))
 
 

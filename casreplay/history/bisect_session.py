@@ -51,6 +51,7 @@ class BisectRequest:
         minimize: shrink the boundary's change set; ``None``: when it has more than one part.
         budget_s: stop the search after so many seconds.
         use_cache: remember verdicts, and use remembered ones.
+        trace: find out what each run reads, and let one run stand for snapshots that agree there (Linux).
         labels: snapshot labels that changed after the commit.
         clock: measures time.
     """
@@ -66,6 +67,7 @@ class BisectRequest:
     minimize: bool | None = None
     budget_s: float | None = None
     use_cache: bool = True
+    trace: bool = False
     labels: Mapping[bytes, str] = field(default_factory=dict)
     clock: Clock = monotonic_ns
 

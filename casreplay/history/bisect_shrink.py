@@ -135,6 +135,7 @@ def shrink(
     is_bad: Callable[[TreeId], bool],
     *,
     on_trial: Callable[[int, int, bool], None] = lambda *_: None,
+    concerns: Callable[[Change], bool] = lambda _: True,
 ) -> Shrunk:
     """The 1-minimal part of ``changes`` (without renames) that makes the good tree bad.
 
@@ -143,6 +144,7 @@ def shrink(
         changes: the whole change set; applied as a whole it is known to be bad.
         is_bad: runs the command on a tree.
         on_trial: told of every run: parts applied, parts in all, the answer.
+        concerns: which changes the command can notice at all; the others are left out untried.
 
     Cost: about s * (log2 parts + 1) runs when s parts matter.
     """
@@ -155,7 +157,9 @@ def shrink(
         on_trial(len(chosen), len(parts), answer)
         return answer
 
-    parts = [piece for part in group_changes(changes) for piece in _cut(trees.objects, part)]
+    groups = group_changes(changes)
+    groups = [part for part in groups if any(concerns(change) for change in part.changes)] or groups
+    parts = [piece for part in groups for piece in _cut(trees.objects, part)]
     found = minimal_set(parts, judge)
     root = trees.build(found)
     return Shrunk(_culprits(trees.objects, found, parts), runs, root, _patch(trees, root), runs > 0)

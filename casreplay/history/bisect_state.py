@@ -37,7 +37,7 @@ class VerdictRow:
     Attributes:
         snapshot: hex id.
         verdict: as it was settled.
-        source: ``run``, ``cached`` or ``person``.
+        source: ``run``, ``cached``, ``traced`` (a traced run elsewhere stands for it) or ``person``.
         signature: of the failure, if any.
         elapsed_ns: of the run.
         why: what the search wanted to know.

@@ -11,6 +11,7 @@ import re
 from dataclasses import dataclass
 
 from casreplay.history.bisect_model import Verdict
+from casreplay.history.bisect_reads import Reads
 
 __all__ = [
     "ABORT_EXIT",
@@ -74,6 +75,7 @@ class Observation:
         detail: one clause for people: why it was skipped, or the last line.
         cancelled: the run was stopped because its result no longer mattered.
         cached: remembered from an earlier run on equal content.
+        reads: what it read of its snapshot, when it was traced.
     """
 
     verdict: Verdict | None
@@ -82,6 +84,7 @@ class Observation:
     detail: str = ""
     cancelled: bool = False
     cached: bool = False
+    reads: Reads | None = None
 
 
 def verdict_of(exit_code: int) -> Verdict | None:

@@ -17,12 +17,14 @@ import tempfile
 import threading
 from collections.abc import Mapping
 from concurrent.futures import ThreadPoolExecutor
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import IO, Self
 
 from casreplay.clock import Clock, monotonic_ns
 from casreplay.history.bisect_folder import WorkFolder, remove_folder
 from casreplay.history.bisect_model import Verdict
+from casreplay.history.bisect_reads import Reads
+from casreplay.history.bisect_tracer import Tracer, Tracing
 from casreplay.history.observations import Observation, signature_of, verdict_of
 from casreplay.history.probe_processes import kill_group, kill_marked, remove_abandoned
 from casreplay.model.ids import TreeId
@@ -191,10 +193,18 @@ class ProbeArea:
 class CommandProbe:
     """Runs one command on one tree and judges it. May be called from several threads."""
 
-    def __init__(self, area: ProbeArea, command: Command, *, clock: Clock = monotonic_ns) -> None:
+    def __init__(
+        self,
+        area: ProbeArea,
+        command: Command,
+        *,
+        clock: Clock = monotonic_ns,
+        tracer: Tracer | None = None,
+    ) -> None:
         self._area = area
         self._command = command
         self._clock = clock
+        self._tracer = tracer
 
     def cancel(self, stop: threading.Event) -> None:
         """Stop the run that was given ``stop``."""
@@ -215,7 +225,7 @@ class CommandProbe:
             if stop.is_set():
                 return Observation(None, cancelled=True)
             self._area.switch(folder, target.root)
-            return self._run(os.fsdecode(folder.path), private, target, stop)
+            return self._run(folder, private, target, stop)
         finally:
             self._area.give_back(folder, private)
 
@@ -224,31 +234,52 @@ class CommandProbe:
         folder, private = self._area.take()
         try:
             self._area.switch(folder, target.root)
-            exit_code, printed = self._execute(os.fsdecode(folder.path), private, target, threading.Event())
+            exit_code, printed, _ = self._execute(folder, private, target, threading.Event())
         finally:
             self._area.give_back(folder, private)
         return exit_code, printed
 
-    def _run(self, folder: str, private: str, target: Target, stop: threading.Event) -> Observation:
+    def _run(self, folder: WorkFolder, private: str, target: Target, stop: threading.Event) -> Observation:
         started = self._clock()
-        exit_code, printed = self._execute(folder, private, target, stop)
+        exit_code, printed, reads = self._execute(folder, private, target, stop)
         elapsed = self._clock() - started
         if stop.is_set():
             return Observation(None, elapsed_ns=elapsed, cancelled=True)
         if exit_code is None:
             detail = f"timeout after {self._command.timeout_s:g} s"
             return Observation(Verdict.SKIP, elapsed_ns=elapsed, detail=detail)
-        return _judge(exit_code, printed, elapsed)
+        return replace(_judge(exit_code, printed, elapsed), reads=reads)
 
     def _execute(
-        self, folder: str, private: str, target: Target, stop: threading.Event
+        self, folder: WorkFolder, private: str, target: Target, stop: threading.Event
+    ) -> tuple[int | None, bytes, Reads | None]:
+        """Run the command to its end, or kill it.
+
+        Its exit code (``None``: timed out), its output, and what it read if it is traced.
+        """
+        argv = ["/bin/sh", "-c", self._command.line]
+        if self._tracer is None:
+            return (*self._start(argv, folder, private, target, stop), None)
+        tracing = Tracing(private)
+        try:
+            traced = self._tracer.arguments(tracing.pipe, argv)
+            exit_code, printed = self._start(traced, folder, private, target, stop)
+        except BaseException:
+            tracing.finish()
+            raise
+        reads = tracing.reads(folder.layout(os.fsencode(private)))
+        if "CASREPLAY_" in self._command.line:
+            reads = replace(reads, unclear="the command asks which snapshot it is on")
+        return exit_code, printed, reads
+
+    def _start(
+        self, argv: list[str], folder: WorkFolder, private: str, target: Target, stop: threading.Event
     ) -> tuple[int | None, bytes]:
-        """Run the command to its end, or kill it; its exit code (``None``: timed out) and output."""
         environ = clean_environment(self._command.environ, private, target)
         with tempfile.TemporaryFile(dir=private) as output:
             process = subprocess.Popen(  # noqa: S603 - the user's own command line: what --run promises
-                ["/bin/sh", "-c", self._command.line],
-                cwd=folder,
+                argv,
+                cwd=folder.path,
                 env=environ,
                 stdin=subprocess.DEVNULL,
                 stdout=output,
