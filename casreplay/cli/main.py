@@ -73,7 +73,8 @@ class LazyGroup(click.Group):
         self, ctx: click.Context, args: list[str]
     ) -> tuple[str | None, click.Command | None, list[str]]:
         """Find the command; an unknown one is a usage error that names the nearest."""
-        if args and args[0] not in COMMANDS and not args[0].startswith("-"):
+        is_wrong = bool(args) and args[0] not in COMMANDS and not args[0].startswith("-")
+        if is_wrong and not ctx.resilient_parsing:  # a line that is still being typed gets no error
             from difflib import get_close_matches  # noqa: PLC0415 - only for a typing error
 
             near = get_close_matches(args[0], COMMANDS, n=2, cutoff=0.6)

@@ -12,6 +12,7 @@ from typing import Any, TypeVar
 import click
 
 from casreplay.cli.session import Session
+from casreplay.errors import UsageError
 
 __all__ = [
     "BaseCommand",
@@ -43,8 +44,13 @@ def apply_global(session: Session, name: str, value: Any) -> None:
 
 def _set_global(context: click.Context, parameter: click.Parameter, value: Any) -> None:
     session = context.find_object(Session)
-    if session is not None and not context.resilient_parsing:
+    if session is None:
+        return
+    try:
         apply_global(session, parameter.name or "", value)
+    except UsageError:
+        if not context.resilient_parsing:  # while the line is still being typed nothing is wrong yet
+            raise
 
 
 def global_options(*, hidden: bool) -> list[click.Parameter]:
@@ -54,10 +60,17 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
     """
     shared: dict[str, Any] = {"callback": _set_global, "expose_value": False, "hidden": hidden}
     return [
-        click.Option(["-C", "global_directory"], metavar="DIR", help="Run as if started in DIR.", **shared),
+        click.Option(
+            ["-C", "global_directory"],
+            metavar="DIR",
+            type=Word("dir"),
+            help="Run as if started in DIR.",
+            **shared,
+        ),
         click.Option(
             ["--store", "global_store"],
             metavar="PATH",
+            type=Word("dir"),
             help="Use the store at PATH (or set CASREPLAY_STORE).",
             **shared,
         ),
@@ -73,6 +86,59 @@ def global_options(*, hidden: bool) -> list[click.Parameter]:
     ]
 
 
+class Word(click.types.UnprocessedParamType):
+    """Text as it was given, of which the shell can be told what fits: see ``cli.completion``."""
+
+    name = "text"
+
+    def __init__(self, kind: str) -> None:
+        self.kind = kind
+
+    def shell_complete(
+        self, ctx: click.Context, param: click.Parameter, incomplete: str
+    ) -> list[click.shell_completion.CompletionItem]:
+        """What fits, from the shell or the store."""
+        del param
+        from casreplay.cli.completion import offers  # noqa: PLC0415 - only shells that complete
+
+        return offers(self.kind, ctx, incomplete)
+
+
+_KINDS = {
+    "FILE": "file",
+    "[FILE]": "file",
+    "PATH": "file",
+    "[PATH]": "file",
+    "[PATH]...": "file",
+    "DIR": "dir",
+    "INC": "incident",
+    "[INC]": "incident",
+    "[A]": "snapshot",
+    "[B]": "snapshot",
+    "[BAD]": "snapshot",
+    "[A..B]": "snapshot",
+    "[SNAP|A..B]": "snapshot",
+}
+"""What an argument or the value of an option is, by its metavar ..."""
+_ARGUMENTS = {
+    **dict.fromkeys(("a", "b", "good", "bad", "before", "after", "snapshot", "span"), "snapshot"),
+    **dict.fromkeys(("path", "paths", "file"), "file"),
+}
+"""... and of arguments without one, by their name."""
+
+
+def _know_words(parameters: Sequence[click.Parameter]) -> None:
+    """Give each parameter of plain text that means something the shell can complete the type that says so."""
+    for one in parameters:
+        if type(one.type) not in (click.types.StringParamType, click.types.UnprocessedParamType):
+            continue
+        kind = _KINDS.get(one.metavar or "")
+        if kind is None and isinstance(one, click.Argument):
+            kind = _ARGUMENTS.get(one.name or "")
+        if kind is not None:
+            one.type = Word(kind)
+
+
 class BaseCommand(click.Command):
     """Adds the examples and the line about global options to a command's help."""
 
@@ -85,6 +151,7 @@ class BaseCommand(click.Command):
         self.params.extend(
             option for option in global_options(hidden=True) if not taken.intersection(option.opts)
         )
+        _know_words(self.params)
 
     def invoke(self, ctx: click.Context) -> Any:
         """Run the command; the session knows its name, for whoever waits for what it does."""
@@ -147,17 +214,9 @@ def json_option(function: F) -> F:
 def snapshot_argument(name: str, *, required: bool = True, default: str | None = None) -> Callable[[F], F]:
     """A snapshot by any of its names; completed from the store's names in shells that complete."""
     given: dict[str, Any] = {} if default is None else {"default": default}
-    return click.argument(
-        name, required=required, shell_complete=_complete_snapshot, metavar=name.upper(), **given
-    )
+    return click.argument(name, required=required, type=Word("snapshot"), metavar=name.upper(), **given)
 
 
 def paths_argument(function: F) -> F:
     """Any number of paths in the workspace; the function gets ``paths``."""
     return click.argument("paths", nargs=-1, metavar="[PATH]...", type=click.UNPROCESSED)(function)
-
-
-def _complete_snapshot(context: click.Context, _parameter: click.Parameter, incomplete: str) -> list[str]:
-    from casreplay.cli.completion import snapshot_names  # noqa: PLC0415 - only shells that complete
-
-    return snapshot_names(context, incomplete)
