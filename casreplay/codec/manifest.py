@@ -11,8 +11,9 @@ from __future__ import annotations
 import json
 import struct
 import zlib
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict
+from functools import lru_cache
 from itertools import islice
 from operator import lt
 from types import MappingProxyType
@@ -41,6 +42,10 @@ SPLIT_ENTRIES = 2048
 BOUNDARY_MASK = 0x3FF
 """One name in 1,024 ends a leaf."""
 
+_Unpack = Callable[[bytes, int], tuple[int, ...]]
+_COUNT = struct.Struct("<I").unpack_from
+_FOLDER = bytes([EntryKind.FOLDER])
+_DOT = ord(".")
 _KINDS = bytes(sorted(EntryKind))
 _STATES = bytes(sorted(EntryState))
 
@@ -107,41 +112,62 @@ def content_id_of(canonical: bytes) -> ContentId:
 def _content_length(canonical: bytes) -> int:
     if len(canonical) < 8:
         raise CorruptError("A tree object is cut short")
-    magic, n = canonical[:4], struct.unpack_from("<I", canonical, 4)[0]
-    if magic not in (LEAF_MAGIC, NODE_MAGIC):
+    magic, (n,) = canonical[:4], _COUNT(canonical, 4)
+    if magic == LEAF_MAGIC:
+        at = 8 + n * 44
+    elif magic == NODE_MAGIC:
+        at = 8 + n * 40
+    else:
         raise CorruptError("A tree object has an unknown layout", magic=magic.hex())
-    at = 8 + n * (44 if magic == LEAF_MAGIC else 40)
     if n > MAX_ENTRIES or len(canonical) < at + 4:
         raise CorruptError("A tree object is cut short", entries=n)
-    return int(at + 4 + struct.unpack_from("<I", canonical, at)[0])
+    (names,) = _COUNT(canonical, at)
+    return int(at + 4 + names)
 
 
-def decode_tree(canonical: bytes) -> Tree | TreeNode:
+def decode_tree(canonical: bytes, content: bytes | None = None) -> Tree | TreeNode:
     """The tree object in ``canonical``, every rule of the format checked.
 
+    Args:
+        canonical: its bytes.
+        content: the content id that whoever refers to it states; checked when given.
+
     Raises:
-        CorruptError: any deviation from what ``encode_tree`` and ``encode_node`` write.
+        CorruptError: any deviation from what ``encode_tree`` and ``encode_node`` write, or
+            another content id.
     """
     end = _content_length(canonical)
-    n = struct.unpack_from("<I", canonical, 4)[0]
+    if content is not None and hashing.content_id(memoryview(canonical)[:end]) != content:
+        raise CorruptError("A tree does not have the content id that refers to it", content=content.hex())
+    (n,) = _COUNT(canonical, 4)
     if canonical[:4] == NODE_MAGIC:
         return _decode_node(canonical, n, end)
-    kinds = canonical[8 : 8 + n]
-    if kinds.translate(None, _KINDS) or canonical[8 + n : 8 + 2 * n].translate(None, _STATES):
+    kinds, states = canonical[8 : 8 + n], canonical[8 + n : 8 + 2 * n]
+    if kinds.translate(None, _KINDS) or states.translate(None, _STATES):
         raise CorruptError("A tree object has an entry of unknown kind or state")
-    folders = kinds.count(EntryKind.FOLDER)
-    if len(canonical) != end + 8 * n + 32 * folders:
+    if len(canonical) != end + 8 * n + 32 * kinds.count(_FOLDER):
         raise CorruptError("A tree object has the wrong length", entries=n)
     at = 8 + 2 * n
+    modes, sizes, times = _columns(n)
     return Tree(
-        names=_names(canonical[at + 42 * n + 4 : end], n),
-        kinds=kinds,
-        states=canonical[8 + n : 8 + 2 * n],
-        modes=struct.unpack_from(f"<{n}H", canonical, at),
-        sizes=struct.unpack_from(f"<{n}Q", canonical, at + 2 * n),
-        ids=canonical[at + 10 * n : at + 42 * n],
-        mtimes_ns=struct.unpack_from(f"<{n}q", canonical, end),
-        tree_ids=canonical[end + 8 * n :],
+        _names(canonical[at + 42 * n + 4 : end], n),
+        kinds,
+        states,
+        modes(canonical, at),
+        sizes(canonical, at + 2 * n),
+        canonical[at + 10 * n : at + 42 * n],
+        times(canonical, end),
+        canonical[end + 8 * n :],
+    )
+
+
+@lru_cache(maxsize=512)
+def _columns(n: int) -> tuple[_Unpack, _Unpack, _Unpack]:
+    """Unpackers of ``n`` modes, sizes and times; making them costs more than using them."""
+    return (
+        struct.Struct(f"<{n}H").unpack_from,
+        struct.Struct(f"<{n}Q").unpack_from,
+        struct.Struct(f"<{n}q").unpack_from,
     )
 
 
@@ -163,25 +189,25 @@ def _names(joined: bytes, n: int) -> list[bytes]:
     names = joined.split(b"\0") if n else []
     if len(names) != n or (n == 0 and joined):
         raise CorruptError("A tree object has the wrong number of names", entries=n)
-    if _may_be_unsafe(joined, names) and any(map(is_unsafe_name, names)):
-        bad = next(filter(is_unsafe_name, names))
-        raise CorruptError(f"A tree object has an unsafe name {bad!r}", name=bad.hex())
     if not all(map(lt, names, islice(names, 1, None))):
         raise CorruptError("A tree object has unsorted or duplicate names")
+    if n and _may_be_unsafe(joined, names) and any(map(is_unsafe_name, names)):
+        bad = next(filter(is_unsafe_name, names))
+        raise CorruptError(f"A tree object has an unsafe name {bad!r}", name=bad.hex())
     return names
 
 
 def _may_be_unsafe(joined: bytes, names: list[bytes]) -> bool:
     """Whether ``is_unsafe_name`` may hold for any of the names: a few searches instead of a call each.
 
-    Never ``False`` where one is unsafe; ``True`` also for long names that are not.
+    The names are in order, so an empty one would be the first. Never ``False`` where one is
+    unsafe; ``True`` also for some that are not: long ones, and such as begin with a dot.
     """
-    framed = b"\0%b\0" % joined
     return (
-        b"/" in joined
-        or b"\0\0" in framed
-        or b"\0.\0" in framed
-        or b"\0..\0" in framed
+        not names[0]
+        or b"/" in joined
+        or joined[0] == _DOT
+        or b"\0." in joined
         or (len(joined) > MAX_NAME_BYTES and max(map(len, names)) > MAX_NAME_BYTES)
     )
 

@@ -173,12 +173,18 @@ def decode_header(data: Bytes, at: int = 0) -> RecordHeader:
     Raises:
         CorruptError: cut short, a checksum that does not hold, or a forbidden value.
     """
-    end = at + header_bytes(data, at)
+    if len(data) - at < FIXED_BYTES:
+        raise CorruptError("No record starts here", offset=at)
+    magic, kind, object_kind, encoding, depth, raw, stored, count, reserved, body_crc, crc = (
+        _FIXED.unpack_from(data, at)
+    )
+    if magic != MAGIC:
+        raise CorruptError("No record starts here", offset=at)
+    if count > MAX_GROUP_MEMBERS:
+        raise CorruptError("A record claims too many members", offset=at, members=count)
+    end = at + FIXED_BYTES + _table_bytes(kind, encoding, count)
     if len(data) < end:
         raise CorruptError("A record header is cut short", offset=at)
-    _, kind, object_kind, encoding, depth, raw, stored, count, reserved, body_crc, crc = _FIXED.unpack_from(
-        data, at
-    )
     table = bytes(data[at + FIXED_BYTES : end])
     if zlib.crc32(table, zlib.crc32(data[at : at + _CRC_AT])) != crc:
         raise CorruptError("A record header's checksum does not hold", offset=at)

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from itertools import compress
-from operator import itemgetter, ne
+from operator import itemgetter, ne, or_
 from typing import NamedTuple
 
 from casreplay.codec import hashing
@@ -24,7 +24,7 @@ from casreplay.history.walk import entry_at, join_trees, leaves, load_object
 from casreplay.model.changes import Change, ChangeCounts, ChangeKind
 from casreplay.model.ids import ObjectId, TreeId
 from casreplay.model.objects import EntryKind, Tree, TreeEntry, TreeNode
-from casreplay.model.paths import MAX_DEPTH, display, is_inside, join
+from casreplay.model.paths import MAX_DEPTH, display, is_inside
 from casreplay.store.base import ObjectReader
 
 __all__ = ["classify", "counts", "diff_trees", "summary", "without_full_folders"]
@@ -33,6 +33,7 @@ EMPTY = Tree([], b"", b"", (), (), b"", (), b"")
 EMPTY_CONTENT = hashing.content_id(encode_tree(EMPTY)[0])
 """Content id of every empty folder."""
 _FOLDER = int(EntryKind.FOLDER)
+_NOWHERE: tuple[int, tuple[object, ...]] = (-1, ())
 _BLOCK = 32
 """Folders of up to so many entries are compared row by row."""
 
@@ -102,21 +103,23 @@ def _compare(
         error.fields.setdefault("path", display(folder.path))
         raise
     keyed: list[tuple[bytes, Change | _Pending]] = []
+    above = folder.path + b"/" if folder.path else b""
     for name, i, j in _rows(old, new):
-        path = join(folder.path, name)
+        path = above + name
         if wanted and not _may_concern(path, wanted):
             continue
-        below = _below(path, old, i, new, j)
-        if below is not None:
-            keyed.append((name + b"/", below))
-        if below is not None and _is_same_folder(old, i, new, j):
-            continue
-        before, after = entry_at(old, i) if i >= 0 else None, entry_at(new, j) if j >= 0 else None
-        change = classify(path, before, after)
+        if (i >= 0 and old.kinds[i] == _FOLDER) or (j >= 0 and new.kinds[j] == _FOLDER):
+            below = _below(path, old, i, new, j)
+            if below is not None:
+                keyed.append((name + b"/", below))
+                if _is_same_folder(old, i, new, j):
+                    continue
+        change = classify(path, entry_at(old, i) if i >= 0 else None, entry_at(new, j) if j >= 0 else None)
         inside = not wanted or any(is_inside(path, one) for one in wanted)
         if change is not None and inside and (folders or _stands_alone(change)):
             keyed.append((name, change))
-    keyed.sort(key=itemgetter(0))
+    if len(keyed) > 1:
+        keyed.sort(key=itemgetter(0))
     return [item for _, item in keyed]
 
 
@@ -175,12 +178,10 @@ def classify(path: bytes, before: TreeEntry | None, after: TreeEntry | None) -> 
             return None
         kind = ChangeKind.DELETED if after is None else ChangeKind.ADDED
         return Change(path, kind, before, after)
-    if _family(before.kind) is not _family(after.kind):
+    if before.kind is not after.kind and _family(before.kind) is not _family(after.kind):
         return Change(path, ChangeKind.TYPE, before, after)
-    is_folder = before.kind is EntryKind.FOLDER
-    if before.state is not after.state or (
-        not is_folder and (before.id != after.id or before.size_bytes != after.size_bytes)
-    ):
+    is_content = before.id != after.id or before.size_bytes != after.size_bytes
+    if before.state is not after.state or (is_content and before.kind is not EntryKind.FOLDER):
         return Change(path, ChangeKind.MODIFIED, before, after)
     if before.mode != after.mode or before.kind is not after.kind:
         return Change(path, ChangeKind.MODE, before, after)
@@ -231,39 +232,45 @@ def _join(parts: list[Tree]) -> Tree:
     return parts[0] if len(parts) == 1 else join_trees(parts)
 
 
-def _rows(a: Tree, b: Tree) -> Iterator[tuple[bytes, int, int]]:
+def _rows(a: Tree, b: Tree) -> Iterable[tuple[bytes, int, int]]:
     """Names whose rows differ with the rows' numbers, -1 where there is none; in no particular order."""
     if a.names == b.names:
-        for i in _unequal(a, b):
-            yield a.names[i], i, i
-        return
+        names = a.names
+        return [(names[i], i, i) for i in _unequal(a, b)]
+    found: list[tuple[bytes, int, int]] = []
     where = dict(zip(b.names, enumerate(_facts(b)), strict=True))
     for i, (name, facts) in enumerate(zip(a.names, _facts(a), strict=True)):
-        j, others = where.pop(name, (-1, None))
+        j, others = where.pop(name, _NOWHERE)
         if facts != others:
-            yield name, i, j
-    for name, (j, _) in where.items():
-        yield name, -1, j
+            found.append((name, i, j))
+    found.extend((name, -1, j) for name, (j, _) in where.items())
+    return found
 
 
 def _facts(tree: Tree) -> Iterator[tuple[object, ...]]:
     """What makes rows equal, row by row: everything but names, times and places of storage."""
+    return zip(tree.kinds, tree.states, tree.modes, tree.sizes, _ids(tree), strict=True)
+
+
+def _ids(tree: Tree) -> list[bytes]:
     ids = tree.ids
-    return zip(
-        tree.kinds,
-        tree.states,
-        tree.modes,
-        tree.sizes,
-        [ids[k : k + 32] for k in range(0, len(ids), 32)],
-        strict=True,
-    )
+    return [ids[k : k + 32] for k in range(0, len(ids), 32)]
 
 
-def _unequal(a: Tree, b: Tree) -> Iterator[int]:
+def _unequal(a: Tree, b: Tree) -> Iterable[int]:
     """Positions that differ between trees of the same names: of many, halves that are equal are skipped."""
-    if len(a.names) <= _BLOCK:
-        yield from compress(range(len(a.names)), map(ne, _facts(a), _facts(b)))
-        return
+    count = len(a.names)
+    if count > _BLOCK:
+        return _unequal_halves(a, b)
+    if a.kinds == b.kinds and a.states == b.states and a.modes == b.modes:
+        unequal = list(map(ne, a.sizes, b.sizes))
+        if sum(unequal) < count:  # sizes that are equal prove nothing
+            unequal = list(map(or_, unequal, map(ne, _ids(a), _ids(b))))
+        return compress(range(count), unequal)
+    return compress(range(count), map(ne, _facts(a), _facts(b)))
+
+
+def _unequal_halves(a: Tree, b: Tree) -> Iterator[int]:
     stack = [(0, len(a.names))]
     while stack:
         start, count = stack.pop()

@@ -17,6 +17,7 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from itertools import chain
 
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import BlobId
@@ -193,10 +194,11 @@ def _short_listed(gone: list[Change], new: list[Change], pieces: dict[bytes, Pie
     telling = {piece: numbers for piece, numbers in sharers.items() if len(numbers) <= MAX_SHARERS}
     pairs: list[Pair] = []
     for after in new:
-        shared: Counter[int] = Counter()
-        for piece in pieces[after.path]:
-            shared.update(telling.get(piece, ()))
-        pairs.extend((gone[number], after) for number, _ in shared.most_common(SHORT_LIST))
+        numbers = chain.from_iterable(
+            map(telling.__getitem__, filter(telling.__contains__, pieces[after.path]))
+        )
+        shared = Counter(numbers).most_common(SHORT_LIST)
+        pairs.extend((gone[number], after) for number, _ in shared)
     return pairs
 
 
@@ -244,5 +246,6 @@ def similarity(before: bytes, after: bytes) -> int:
 
 def _similarity(a: Pieces, b: Pieces, larger: int) -> int:
     small, large = (a, b) if len(a) <= len(b) else (b, a)
-    shared = sum(len(piece) * min(n, large[piece]) for piece, n in small.items() if piece in large)
+    common = small.keys() & large.keys()
+    shared = sum(len(piece) * min(small[piece], large[piece]) for piece in common)
     return min(99, shared * 100 // larger) if larger else 0

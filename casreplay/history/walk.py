@@ -16,7 +16,7 @@ from collections.abc import Iterable, Iterator
 from itertools import chain, compress
 from operator import and_
 
-from casreplay.codec.manifest import MAX_ENTRIES, content_id_of, decode_tree
+from casreplay.codec.manifest import MAX_ENTRIES, decode_tree
 from casreplay.errors import CorruptError, UnknownNameError
 from casreplay.model.ids import BlobId, ContentId, ObjectId, TreeId, short
 from casreplay.model.objects import EntryKind, EntryState, Tree, TreeEntry, TreeNode
@@ -68,10 +68,7 @@ def load_object(objects: ObjectReader, tree_id: TreeId, content: bytes | None = 
         MissingObjectError: not in the store.
         CorruptError: damaged, not canonical, or of another content id.
     """
-    canonical = objects.get(tree_id)
-    if content is not None and content_id_of(canonical) != content:
-        raise CorruptError(f"Tree {short(tree_id)} does not have the content id that refers to it")
-    return decode_tree(canonical)
+    return decode_tree(objects.get(tree_id), content)
 
 
 def leaves(objects: ObjectReader, tree_id: TreeId, content: bytes | None = None) -> Iterator[Tree]:
@@ -148,14 +145,14 @@ def join_trees(parts: list[Tree]) -> Tree:
 
 def entry_at(tree: Tree, i: int) -> TreeEntry:
     """The entry number ``i`` of ``tree`` as a value."""
-    kind = _KIND_OF[tree.kinds[i]]
+    kind = tree.kinds[i]
     tree_id = None
-    if kind is EntryKind.FOLDER:
+    if kind == _FOLDER:
         at = 32 * tree.kinds.count(_FOLDER, 0, i)
         tree_id = TreeId(ObjectId(tree.tree_ids[at : at + 32]))
     return TreeEntry(
         tree.names[i],
-        kind,
+        _KIND_OF[kind],
         _STATE_OF[tree.states[i]],
         tree.modes[i],
         tree.sizes[i],

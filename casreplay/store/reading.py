@@ -32,6 +32,10 @@ MAX_WHOLE_BYTES = 2 << 30
 """``get`` refuses blobs longer than this; ``stream`` does not hold them."""
 _GROUP_CACHE_BYTES = 16 << 20
 _BODY_CACHE_BYTES = 16 << 20
+_ASKED_LIMIT = 4096
+"""Groups remembered as asked for one blob already."""
+_GROUP = int(RecordType.GROUP)
+_DELTA = int(Encoding.DELTA)
 
 
 _V = TypeVar("_V")
@@ -70,11 +74,13 @@ class _ByteCache(Generic[_V]):
         self._values: OrderedDict[_Place, tuple[int, _V]] = OrderedDict()
 
     def get(self, key: _Place) -> _V | None:
-        found = self._values.get(key)
-        if found is None:
+        if key not in self._values:
             return None
-        with contextlib.suppress(KeyError):  # another thread dropped it just now
+        try:
+            found = self._values[key]
             self._values.move_to_end(key)
+        except KeyError:  # another thread dropped it just now
+            return None
         return found[1]
 
     def put(self, key: _Place, value: _V, size: int) -> None:
@@ -122,12 +128,13 @@ class Decoder:
         self._segments = segments
         self._places = places
         self._groups: _ByteCache[_Members] = _ByteCache(_GROUP_CACHE_BYTES)
-        self._asked_last: tuple[int, int] = (0, 0)
+        self._asked: set[tuple[int, int]] = set()
         self._bodies: _ByteCache[Body] = _ByteCache(_BODY_CACHE_BYTES)
 
     def clear(self) -> None:
         """Forget everything decoded."""
         self._groups.clear()
+        self._asked.clear()
         self._bodies.clear()
 
     def object_bytes(self, entry: Entry) -> bytes:
@@ -147,7 +154,7 @@ class Decoder:
             raise
 
     def _object_bytes(self, entry: Entry) -> bytes:
-        if entry.type == RecordType.GROUP:
+        if entry.type == _GROUP:
             return verified(entry.id, self._member(entry), entry.kind)
         body = self.body(entry)
         if not body.is_chunked:
@@ -210,7 +217,8 @@ class Decoder:
         body, deltas = chain
         for header, stored in reversed(deltas):
             body = _applied(header, stored, body)
-        self._bodies.put((entry.segment, entry.offset, entry.id), body, len(body.raw))
+        if entry.type != _GROUP:
+            self._bodies.put((entry.segment, entry.offset, entry.id), body, len(body.raw))
         return body
 
     def _chain(self, entry: Entry, follow: Callable[[bytes], Entry]) -> tuple[Body, list[_Delta]] | None:
@@ -243,16 +251,16 @@ class Decoder:
 
     def _key_or_cached(self, entry: Entry, deltas: list[_Delta]) -> Body | None:
         """The body, when it is no delta or known already; else ``None``, and the delta is noted."""
+        if entry.type == _GROUP:
+            raw = self._member(entry)
+            return Body(raw, entry.kind, 0, entry.id, len(raw), is_chunked=False)
         cached = self._bodies.get((entry.segment, entry.offset, entry.id))
         if cached is not None:
             return cached
-        if entry.type == RecordType.GROUP:
-            raw = self._member(entry)
-            return Body(raw, entry.kind, 0, entry.id, len(raw), is_chunked=False)
         header, stored = self._segments.record(entry.segment, entry.offset, entry.length)
         if header.ids != entry.id or header.type != entry.type or header.kind != entry.kind:
             raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
-        if header.encoding == Encoding.DELTA:
+        if header.encoding == _DELTA:
             deltas.append((header, stored))
             return None
         raw = _decoded(header, stored)
@@ -261,8 +269,9 @@ class Decoder:
     def _member(self, entry: Entry) -> bytes:
         """One object of a group.
 
-        The first time a group is asked, it is decoded as far as the object reaches; the second
-        time, whole, and kept for its neighbours. One object of many groups costs half so.
+        The first time a group is asked for a blob, it is decoded as far as that reaches; the second
+        time, whole, and kept for its neighbours. One blob of many groups costs half so. Of trees
+        nobody wants only one.
         """
         place = (entry.segment, entry.offset)
         position = entry.position
@@ -271,15 +280,24 @@ class Decoder:
             header, stored = self._segments.record(*place, entry.length)
             if header.type != RecordType.GROUP or header.kind != entry.kind:
                 raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
+            if position >= len(header.lengths):
+                raise CorruptError(f"The index is wrong about object {entry.id.hex()}", id=entry.id.hex())
             starts = list(accumulate(header.lengths, initial=0))
-            is_first = place != self._asked_last and header.encoding == Encoding.ZSTD
-            self._asked_last = place
-            if is_first and position < len(header.lengths):
+            if self._is_first(place) and header.encoding == Encoding.ZSTD and header.kind != ObjectKind.TREE:
                 raw = frame.decompress_start(stored, header.raw_bytes, starts[position + 1])
                 return _sliced((header.ids, starts, raw), entry)
             group = (header.ids, starts, _decoded(header, stored))
             self._groups.put(place, group, len(group[2]) + len(group[0]))
         return _sliced(group, entry)
+
+    def _is_first(self, place: tuple[int, int]) -> bool:
+        """Whether a group was not asked lately; from now on it was."""
+        if place in self._asked:
+            return False
+        if len(self._asked) >= _ASKED_LIMIT:
+            self._asked.clear()
+        self._asked.add(place)
+        return True
 
 
 def _sliced(group: _Members, entry: Entry) -> bytes:

@@ -103,7 +103,7 @@ class Segments:
                 f"{error.message} (segment {number}, byte {offset})", segment=number, offset=offset
             ) from error
         body = memoryview(data)[header.header_bytes :]
-        if header.total_bytes != length or records.body_checksum(body) != header.body_crc:
+        if len(body) != header.stored_bytes or records.body_checksum(body) != header.body_crc:
             raise CorruptError(
                 f"A record's checksum does not hold (segment {number}, byte {offset})",
                 segment=number,
