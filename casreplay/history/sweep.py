@@ -13,7 +13,7 @@ import gc
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import chain, pairwise
-from typing import NamedTuple
+from typing import NamedTuple, Protocol, runtime_checkable
 
 from casreplay.codec.tree_columns import NO_COLUMNS, Columns, columns_of, common_ends, differing_rows
 from casreplay.errors import CorruptError
@@ -45,6 +45,21 @@ _Rows = dict[bytes, tuple[Columns, int]]
 """Name to the columns and the row in them."""
 
 
+class Trees(Protocol):
+    """Gives trees by id: the part of ``ObjectReader`` that is needed."""
+
+    def get(self, object_id: ObjectId) -> bytes:
+        """The tree's bytes, verified."""
+
+
+@runtime_checkable
+class Ordered(Protocol):
+    """A store that reads trees faster in the order in which they were stored: that of history."""
+
+    def trees_ahead(self) -> Trees:
+        """A reader for that."""
+
+
 class Step(NamedTuple):
     """From one tree to the next.
 
@@ -67,7 +82,7 @@ class StepCounter:
     """
 
     def __init__(self, objects: ObjectReader) -> None:
-        self._objects = objects
+        self._objects: Trees = objects.trees_ahead() if isinstance(objects, Ordered) else objects
         self._young: dict[bytes, Columns] = {}
         self._old: dict[bytes, Columns] = {}
         self._held = 0

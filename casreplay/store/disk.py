@@ -14,6 +14,7 @@ from casreplay.codec.records import RecordType
 from casreplay.errors import CorruptError, LockedError, MissingObjectError, StoreIOError
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.store import layout, segments
+from casreplay.store.ahead import TreesAhead
 from casreplay.store.base import ObjectInfo, ObjectKind
 from casreplay.store.catalog import Catalog
 from casreplay.store.entries import Entry
@@ -194,6 +195,15 @@ class DiskStore:
             return (1 << 62, 0, 0) if entry is None else (entry.segment, entry.offset, entry.position)
 
         return sorted(ids, key=place)
+
+    def trees_ahead(self) -> TreesAhead:
+        """A reader for many trees that are asked for in about the order in which they were stored."""
+        return TreesAhead(self)
+
+    def durable_bytes(self, segment: int, count: int, offset: int) -> bytes:
+        """At most ``count`` bytes of a segment from ``offset`` on, as far as they are durable."""
+        end = self.catalog.lengths().get(segment, 0)
+        return self.segments.pread(segment, max(0, min(count, end - offset)), offset)
 
     def _sought(self, object_id: bytes) -> Entry:
         entry = self.catalog.find(object_id)
