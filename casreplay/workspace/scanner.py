@@ -6,8 +6,8 @@ strings, so an unchanged file costs no object that outlives the loop. Does not k
 what a store is, does not read contents, and decides nothing about ignore rules: it
 asks a callable which sub-folders to enter.
 
-With a cache the folders are known beforehand and are divided evenly between forked
-processes, which return only differences. A folder whose own inode and times are those of
+With a cache the folders are known beforehand and are divided between forked processes,
+which draw shares of them and return only differences. A folder whose own inode and times are those of
 its last listing holds the same names (POSIX: adding, removing and renaming marks them), so
 its names are taken from the cache and only their stats are asked for anew; which listings
 that may be said of is the racy rule's affair (``stat_cache``), on which file systems
@@ -24,6 +24,7 @@ from array import array
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
+from itertools import chain
 from operator import attrgetter
 
 from casreplay.model.paths import MAX_DEPTH
@@ -52,6 +53,8 @@ _rows = struct.Struct(f"={COLUMNS}q").iter_unpack
 _row = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 MIN_PARALLEL_ENTRIES = 20_000
 PENDING_PER_WORKER = 16
+SHARES_PER_WORKER = 24
+"""Folders are drawn in so many shares a worker, so that a slow core takes fewer of them."""
 
 _OPEN_FOLDER = (
     os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
@@ -256,7 +259,7 @@ def changed_listings(
     Args:
         root: the workspace.
         paths: known folders, in any order.
-        weights: entries in each, to divide the work evenly.
+        weights: entries in each, to divide the work into even shares.
         known: the earlier names, stats and stamp of folder i.
 
     Returns:
@@ -264,22 +267,26 @@ def changed_listings(
         ``errno`` of one that can no longer be listed. Cost: one ``openat`` and one ``fstat`` a
         folder and one ``fstatat`` an entry, nothing kept for equal ones.
     """
-    share = workers.count() if sum(weights) >= MIN_PARALLEL_ENTRIES else 1
-    parts = workers.split_by_weight(weights, share)
-    jobs = [partial(_compare, root, paths, known, part) for part in parts]
+    hands = workers.count() if sum(weights) >= MIN_PARALLEL_ENTRIES else 1
+    parts = workers.split_by_weight(weights, SHARES_PER_WORKER * hands)
     merged: dict[int, Listing | bytes | int] = {}
-    for result in workers.run(jobs):
+    with workers.Deck(len(parts)) as deck:
+        drawn = (parts[card] for card in deck)
+        results = workers.run([partial(_compare, root, paths, known, drawn) for _ in range(hands)])
+    for result in results:
         merged.update({i: Listing(*x) if isinstance(x, tuple) else x for i, x in result.items()})
     return merged
 
 
-def _compare(root: bytes, paths: Sequence[bytes], known: Known, part: range) -> dict[int, _Difference]:
+def _compare(
+    root: bytes, paths: Sequence[bytes], known: Known, parts: Iterable[range]
+) -> dict[int, _Difference]:
     root_fd = os.open(root, _OPEN_FOLDER & ~getattr(os, "O_NOFOLLOW", 0))
     changed: dict[int, _Difference] = {}
     try:
         device = os.fstat(root_fd).st_dev
         is_marked = marks_folders(device)
-        for i in part:
+        for i in chain.from_iterable(parts):
             before = known(i)
             if is_marked and _is_as_before(root_fd, paths[i], device, before):
                 continue

@@ -102,11 +102,13 @@ def _next_tick(folder):
 
 
 class TestChangedListings:
-    """Each test twice: listing every folder, and trusting the stamps of the listings before."""
+    """Each test thrice: listing every folder, trusting the stamps of earlier listings, divided between workers."""
 
-    @pytest.fixture(params=[False, True], ids=["listed", "stamped"])
+    @pytest.fixture(params=["listed", "stamped", "divided"])
     def known(self, request, workspace, tmp_path_factory, monkeypatch):
-        monkeypatch.setattr(scanner, "marks_folders", lambda _: request.param)
+        monkeypatch.setattr(scanner, "marks_folders", lambda _: request.param != "listed")
+        if request.param == "divided":
+            monkeypatch.setattr(scanner, "MIN_PARALLEL_ENTRIES", 0)
         listings, _ = _tree(workspace)
         _next_tick(tmp_path_factory.mktemp("clock"))
         paths = list(listings)
