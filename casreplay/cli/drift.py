@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+import gc
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import ExitStack
 from typing import TYPE_CHECKING, Any
 
@@ -22,6 +23,8 @@ if TYPE_CHECKING:
 __all__ = ["drift", "span_of"]
 
 SHOWN_TURNS = 5
+LONG = 10_000
+"""Snapshots that are worth telling the garbage collector about."""
 
 
 @command(
@@ -78,14 +81,28 @@ def span_of(session: Session, span: str | None) -> list[Snapshot]:
     """The snapshots from A to B, both included, oldest first; all without ``span``."""
     repository = session.repository()
     if not span:
-        return list(repository.snapshots())[::-1]
+        return _all(repository.snapshots())[::-1]
     first, dots, last = span.partition("..")
     if not dots:
         raise UsageError(f"{span!r} is not A..B", hint="For instance good..@")
     oldest = repository.snapshot(first).sequence if first else 0
     newest = repository.snapshot(last or "@").sequence
     low, high = sorted((oldest, newest))
-    return [one for one in repository.snapshots() if low <= one.sequence <= high][::-1]
+    return _all(one for one in repository.snapshots() if low <= one.sequence <= high)[::-1]
+
+
+def _all(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
+    """A list of them, made without looking for garbage among what is kept until the end."""
+    was_on = gc.isenabled()
+    gc.disable()
+    try:
+        found = list(snapshots)
+        if len(found) > LONG:
+            gc.freeze()
+        return found
+    finally:
+        if was_on:
+            gc.enable()
 
 
 def _lines(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:
