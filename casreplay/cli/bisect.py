@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from casreplay.cli import bisect_hand, bisect_view, bisect_what
+from casreplay.cli import bisect_ask, bisect_hand, bisect_view, bisect_what
 from casreplay.cli.options import Group, json_option, snapshot_argument
 from casreplay.cli.session import Session
 from casreplay.errors import UsageError
@@ -163,7 +163,7 @@ def run(session: Session, /, *, good: str, bad: str, **options: Any) -> int:
                 "A predicate is needed: what makes a snapshot bad?",
                 hint="Give --run CMD, --grep, --exists, --missing ...; on a terminal it asks",
             )
-        report = bisect_hand.ask(session, request)
+        report = bisect_ask.ask(session, request)
     else:
         report = _search(session, request, predicate, options)
     incident = bisect_what.open_incident(session, report, options["incident"])

@@ -18,21 +18,31 @@ from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Verdic
 from casreplay.history.bisect_range import Range
 from casreplay.history.bisect_report import BisectReport, Effort, report_of
 from casreplay.history.bisect_session import BisectRequest, boundary_changes, range_of
-from casreplay.history.bisect_state import BisectState, VerdictRow, decode_state, encode_state, settings_of
-from casreplay.history.probes import ProbeArea
+from casreplay.history.bisect_state import (
+    HAND_LOG,
+    BisectState,
+    VerdictRow,
+    decode_state,
+    encode_state,
+    settings_of,
+)
 from casreplay.model.objects import Snapshot
 from casreplay.model.paths import display, from_display
 
-__all__ = ["COMMANDS", "ask"]
+__all__ = ["COMMANDS", "Hand"]
 
-HAND_LOG = "bisect-hand.jsonl"
 VIEW_PREFIX = "casreplay-bisect-"
 OPTIONS = SearchOptions(confirm=0)
 """By hand nothing is run again unasked; contradicting verdicts still switch to the flaky search."""
 
 
-class _Hand:
-    """The search by hand of this store: its log, and the searcher fed from it."""
+class Hand:
+    """The search by hand of this store: its log, and the searcher fed from it.
+
+    Args:
+        session: this run of the program.
+        state: what its log says.
+    """
 
     def __init__(self, session: Session, state: BisectState) -> None:
         self.session = session
@@ -40,13 +50,15 @@ class _Hand:
         self._line: Range | None = None
 
     @classmethod
-    def load(cls, session: Session) -> _Hand:
+    def load(cls, session: Session) -> Hand:
+        """The search of this store; a usage error when there is none."""
         data = session.repository().store.read_cache(HAND_LOG)
         if not data:
             raise UsageError("No bisect is under way", hint="casreplay bisect start GOOD BAD")
         return cls(session, decode_state(data))
 
     def save(self) -> None:
+        """Write the log among the store's caches."""
         self.session.repository().store.write_cache(HAND_LOG, [encode_state(self.state)])
 
     @property
@@ -55,6 +67,7 @@ class _Hand:
         return not (self.state.good and self.state.bad)
 
     def line(self) -> Range:
+        """The range between the ends."""
         if self._line is None:
             repository, settings = self.session.repository(), self.state.settings
             request = BisectRequest(
@@ -67,6 +80,7 @@ class _Hand:
         return self._line
 
     def searcher(self) -> Bisector:
+        """The search with every verdict so far in it."""
         line = self.line()
         places = {one.id.hex(): one for one in line.snapshots}
         found = Bisector(line.size, OPTIONS)
@@ -81,6 +95,7 @@ class _Hand:
         return found
 
     def candidate(self) -> tuple[Snapshot, Probe] | Outcome:
+        """The snapshot to judge next and what is left, or the answer."""
         step = self.searcher().next_step()
         return step if isinstance(step, Outcome) else (self.line().first(step.positions[0]), step)
 
@@ -127,6 +142,7 @@ class _Hand:
         return 0
 
     def report(self, outcome: Outcome) -> BisectReport:
+        """The answer with its change set."""
         rows = self.state.rows
         effort = Effort(runs=len(rows), skipped=sum(row.verdict is Verdict.SKIP for row in rows))
         found = report_of(outcome, self.line(), predicate="by hand", effort=effort)
@@ -147,7 +163,7 @@ def start(session: Session, /, *, good: str | None, bad: str | None, **options: 
         watch=[display(session.workspace_path(path)) for path in options["watch"]],
         first_parent=options["first_parent"],
     )
-    hand = _Hand(session, BisectState(settings=settings))
+    hand = Hand(session, BisectState(settings=settings))
     hand.save()
     for name, verdict in ((good, Verdict.GOOD), (bad, Verdict.BAD)):
         if name:
@@ -162,7 +178,7 @@ def _marking(name: str, verdict: Verdict, text: str) -> click.Command:
     @click.pass_obj
     def mark(session: Session, /, *, snapshot: str | None, as_json: bool) -> int:
         del as_json
-        hand = _Hand.load(session)
+        hand = Hand.load(session)
         if snapshot is not None:
             named = session.repository().snapshot(snapshot)
         else:
@@ -190,7 +206,7 @@ skip = _marking("skip", Verdict.SKIP, "The snapshot (the one under test by defau
 def next_(session: Session, *, as_json: bool) -> int:
     """Which snapshot to test next, or the answer."""
     del as_json
-    return _Hand.load(session).tell()
+    return Hand.load(session).tell()
 
 
 @command("status", examples=["casreplay bisect status"])
@@ -198,7 +214,7 @@ def next_(session: Session, *, as_json: bool) -> int:
 @click.pass_obj
 def status(session: Session, *, as_json: bool) -> None:
     """Where the search by hand stands."""
-    hand = _Hand.load(session)
+    hand = Hand.load(session)
     rows = hand.state.rows
     counts = {v.value: sum(row.verdict is v for row in rows) for v in Verdict}
     found = None if hand.is_open else hand.candidate()
@@ -250,7 +266,7 @@ def replay(session: Session, *, file: str, as_json: bool) -> int:
             data = source.read()
     except OSError as error:
         raise CasreplayError(f"{file}: {error.strerror}") from error
-    hand = _Hand(session, replace(decode_state(data), over=False))
+    hand = Hand(session, replace(decode_state(data), over=False))
     if not hand.is_open:
         hand.line()  # both ends must exist here
     hand.save()
@@ -282,7 +298,7 @@ def view(session: Session, *, folder: str | None) -> None:
 
     from casreplay.history.bisect_folder import WorkFolder, remove_folder  # noqa: PLC0415 - start-up speed
 
-    hand = _Hand.load(session)
+    hand = Hand.load(session)
     found = hand.candidate() if not hand.is_open else None
     if found is None or isinstance(found, Outcome):
         raise UsageError("No snapshot is under test", hint="casreplay bisect status says why")
@@ -302,44 +318,6 @@ def _view_folder(session: Session) -> str:
 
     store = session.repository().store
     return os.path.join(tempfile.gettempdir(), f"{VIEW_PREFIX}{os.getuid()}-{store.id.hex()[:12]}")
-
-
-def ask(session: Session, request: BisectRequest) -> BisectReport:
-    """Show one snapshot after the other in a folder and ask for verdicts, until it is found.
-
-    Raises:
-        click.Abort: the person stopped; the folder is gone.
-    """
-    repository = session.repository()
-    hand = _Hand(
-        session,
-        BisectState(
-            request.good.id.hex(),
-            request.bad.id.hex(),
-            settings_of(watch=[display(p) for p in request.watch], first_parent=request.first_parent),
-        ),
-    )
-    with ProbeArea(repository.store) as area:
-        folder, _private = area.take()
-        while True:
-            found = hand.candidate()
-            if isinstance(found, Outcome):
-                return hand.report(found)
-            snapshot, step = found
-            area.switch(folder, snapshot.root)
-            session.out.line(
-                f"{bisect_view.snapshot_name(session, snapshot)} is in {folder.path.decode(errors='replace')}"
-                f"  ({step.remaining:,} left)"
-            )
-            choice = click.prompt(
-                "Is it good, bad, or skip? (quit ends)",
-                type=click.Choice(["good", "bad", "skip", "quit", "g", "b", "s", "q"]),
-                show_choices=False,
-            )
-            if choice[0] == "q":
-                return hand.report(hand.searcher().conclude("stopped by hand"))
-            verdict = {"g": Verdict.GOOD, "b": Verdict.BAD, "s": Verdict.SKIP}[choice[0]]
-            hand.state = hand.state.with_row(VerdictRow(snapshot.id.hex(), verdict, "person", why="manual"))
 
 
 COMMANDS = (start, good, bad, skip, next_, status, log, replay, reset, view)

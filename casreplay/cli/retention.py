@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from typing import TYPE_CHECKING, Any
 
 import click
@@ -62,7 +62,8 @@ def _keep_options(function: Any) -> Any:
 def prune(session: Session, /, *, dry_run: bool, as_json: bool, **options: Any) -> None:
     """Drop snapshots that no rule keeps.
 
-    A snapshot that any rule keeps stays; so do the newest one and those an open incident needs.
+    A snapshot that any rule keeps stays; so do the newest one, those an open incident needs (pinned)
+    and those that an open bisect start names (bisect): its ends and every one judged.
     Their space is freed by casreplay gc. Without a rule, MAX_SNAPSHOTS of the configuration counts;
     without that, nothing is done and the call is refused.
     """
@@ -84,15 +85,31 @@ def prune(session: Session, /, *, dry_run: bool, as_json: bool, **options: Any) 
     _print(session, plan, dry_run=dry_run)
 
 
-def _pinned(session: Session) -> frozenset[SnapshotId]:
-    """Snapshots that open incidents need."""
+def _pinned(session: Session) -> dict[SnapshotId, str]:
+    """Snapshots that open incidents and an open search by hand need, with the reason in a word."""
+    names = dict.fromkeys(_searched(session), "bisect") | dict.fromkeys(_of_incidents(session), "pinned")
+    return {SnapshotId(bytes.fromhex(one)): reason for one, reason in names.items()}
+
+
+def _searched(session: Session) -> frozenset[str]:
+    """Snapshots that the search by hand under way names; a log that cannot be read is an error."""
+    from casreplay.history.bisect_state import HAND_LOG, decode_state  # noqa: PLC0415 - start-up speed
+
+    data = session.repository().store.read_cache(HAND_LOG)
+    if not data:
+        return frozenset()
+    state = decode_state(data)
+    return frozenset() if state.over else state.named()
+
+
+def _of_incidents(session: Session) -> Collection[str]:
     path = os.path.join(session.location().store, b"incidents.db")
     if not os.path.exists(path):
         return frozenset()
     from casreplay.incidents.database import IncidentDatabase  # noqa: PLC0415 - loads SQLite
 
     with IncidentDatabase(os.fsdecode(path), clock=session.clock) as incidents:
-        return frozenset(SnapshotId(bytes.fromhex(one)) for one in incidents.pinned())
+        return incidents.pinned()
 
 
 def _rules(session: Session, options: dict[str, Any]) -> KeepRules:

@@ -17,6 +17,7 @@ from casreplay.history.bisect_model import Verdict
 from casreplay.history.observations import Signature
 
 __all__ = [
+    "HAND_LOG",
     "BisectState",
     "VerdictRow",
     "decode_cache",
@@ -28,6 +29,8 @@ __all__ = [
 ]
 
 VERSION = 1
+HAND_LOG = "bisect-hand.jsonl"
+"""Where a store's caches keep the search by hand."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +77,10 @@ class BisectState:
     def with_row(self, row: VerdictRow) -> BisectState:
         """The state after one more verdict."""
         return replace(self, rows=(*self.rows, row))
+
+    def named(self) -> frozenset[str]:
+        """Hex ids of the snapshots that the search rests on: the ends and all that were judged."""
+        return frozenset(one for one in (self.good, self.bad, *(row.snapshot for row in self.rows)) if one)
 
     def is_same_search(self, other: BisectState) -> bool:
         """Whether both look for the same thing in the same range."""

@@ -11,7 +11,7 @@ rule is refused, since it would remove everything but the newest.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Iterable
+from collections.abc import Callable, Collection, Iterable, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime, tzinfo
 
@@ -110,7 +110,7 @@ def plan(
     *,
     zone: tzinfo | None,
     tags_of: Callable[[Snapshot], Collection[str]] = lambda snapshot: snapshot.tags,
-    pinned: Collection[SnapshotId] = (),
+    pinned: Collection[SnapshotId] | Mapping[SnapshotId, str] = (),
 ) -> RetentionPlan:
     """Divide snapshots into those that stay and those that go.
 
@@ -119,7 +119,8 @@ def plan(
         rules: what to keep.
         zone: in which hours, days and weeks begin; ``None`` for the system's own.
         tags_of: the tags that count now.
-        pinned: snapshots that something else needs (an incident, a session).
+        pinned: snapshots that something else needs (an incident, a search); as a mapping, with the
+            word that is the reason instead of ``pinned``.
 
     Raises:
         UsageError: no rule at all, or a number below -1.
@@ -139,7 +140,7 @@ def plan(
     for i, snapshot in enumerate(snapshots):
         reasons = ["newest"] if i == 0 else []
         if snapshot.id in pinned:
-            reasons.append("pinned")
+            reasons.append(pinned[snapshot.id] if isinstance(pinned, Mapping) else "pinned")
         reasons += [f"tag {tag}" for tag in rules.tags if tag in tags_of(snapshot)]
         if rules.within_ns is not None and snapshot.time_ns >= snapshots[0].time_ns - rules.within_ns:
             reasons.append("within")

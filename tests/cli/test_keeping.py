@@ -173,6 +173,21 @@ def test_snapshots_of_an_open_incident_stay(long_history):
     }
 
 
+def test_snapshots_an_open_bisect_names_stay_until_it_is_over(long_history):
+    rows = long_history("log --json").json
+    long_history("bisect start @~8 @~1")
+    long_history("bisect skip @~3")
+    kept = long_history("prune --keep-last 1 --json").json["kept"]
+    assert {one["id"]: one["reasons"] for one in kept} == {
+        rows[0]["id"]: ["newest", "last"],
+        rows[1]["id"]: ["bisect"],
+        rows[3]["id"]: ["bisect"],
+        rows[8]["id"]: ["bisect"],
+    }
+    assert long_history("bisect next --json", code=20).json["first_bad"] == rows[1]["id"]
+    assert [one["id"] for one in long_history("prune --keep-last 1 --json").json["kept"]] == [rows[0]["id"]]
+
+
 SECRET = "hunter2-" + "0123456789abcdef" * 4
 
 
