@@ -20,10 +20,11 @@ from dataclasses import dataclass, field
 from typing import Protocol
 
 from casreplay.errors import UsageError
+from casreplay.forensics.drift_lines import LineCounter
 from casreplay.forensics.drift_steps import KnownSteps
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_values import read_value
-from casreplay.model.ids import ObjectId
+from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.monitor import Monitor
 from casreplay.model.objects import EntryKind, Snapshot, Tree
 from casreplay.model.paths import join
@@ -239,6 +240,7 @@ class _OfPath(_Unprepared):
         self._objects = objects
         self._path, self._key = path, key
         self._fold = PathFold(objects, path)
+        self._lines = LineCounter(objects)
         self._known: dict[bytes, float | None] = {}
 
     def value(self, snapshot: Snapshot, previous: Snapshot | None) -> float | None:
@@ -249,16 +251,17 @@ class _OfPath(_Unprepared):
             return None
         if self.unit == "B":
             return float(entry.size_bytes)
-        if entry.blob_id is None or entry.size_bytes > MAX_SCAN_BYTES:
+        blob = entry.blob_id
+        if blob is None or (self._key and entry.size_bytes > MAX_SCAN_BYTES):
             return None
-        if entry.id not in self._known:
-            self._known[entry.id] = self._measure(self._objects.get(entry.blob_id))
-        return self._known[entry.id]
+        if blob not in self._known:
+            self._known[blob] = self._measured(blob)
+        return self._known[blob]
 
-    def _measure(self, content: bytes) -> float | None:
+    def _measured(self, blob: BlobId) -> float | None:
         if not self._key:
-            return float(content.count(b"\n") + (not content.endswith(b"\n") and bool(content)))
-        return _number(read_value(self._path, content, self._key))
+            return float(self._lines.lines(blob))
+        return _number(read_value(self._path, self._objects.get(blob), self._key))
 
 
 def _number(value: object) -> float | None:
