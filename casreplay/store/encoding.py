@@ -12,10 +12,11 @@ from casreplay.codec.records import MAX_DEPTH, Encoding, RecordHeader, RecordTyp
 from casreplay.store.base import ObjectKind
 from casreplay.store.reading import Body
 
-__all__ = ["BULK_LEVEL", "CAREFUL_LEVEL", "delta_record", "group_record", "list_record"]
+__all__ = ["BULK_LEVEL", "CAREFUL_LEVEL", "HURRIED_LEVEL", "delta_record", "group_record", "list_record"]
 
 BULK_LEVEL = 3
 CAREFUL_LEVEL = 9
+HURRIED_LEVEL = frame.QUICK
 DELTA_LEVEL = 9
 _WORTH = 0.75
 """A delta is kept when it takes at most this share of what the object would take alone."""

@@ -29,7 +29,14 @@ from casreplay.codec.records import (
 from casreplay.errors import CorruptError, StoreIOError
 from casreplay.model.ids import BlobId, TreeId
 from casreplay.store.base import ObjectKind
-from casreplay.store.encoding import BULK_LEVEL, CAREFUL_LEVEL, delta_record, group_record, list_record
+from casreplay.store.encoding import (
+    BULK_LEVEL,
+    CAREFUL_LEVEL,
+    HURRIED_LEVEL,
+    delta_record,
+    group_record,
+    list_record,
+)
 from casreplay.store.entries import ENTRY_BYTES, Entry, entries_of, unpack
 from casreplay.store.reading import Body, verified
 from casreplay.store.segments import SEAL_BYTES, SegmentAppender
@@ -109,6 +116,7 @@ class SegmentWriter:
         self._binaries = _Group(ObjectKind.BLOB)
         self._groups = (self._texts, self._binaries, self._trees)
         self._compressed = 0
+        self._bulk_level = BULK_LEVEL
         self._stored = 0
         self._closed = False
 
@@ -118,6 +126,7 @@ class SegmentWriter:
         """See ``WorkerWriter``."""
         if raw_bytes > BULK_BYTES:
             self._compressed = CAREFUL_BYTES
+            self._bulk_level = HURRIED_LEVEL
 
     def put_blob(self, blob: BlobId, raw: bytes, base: BlobId | None = None) -> bool:
         """See ``ObjectWriter``."""
@@ -270,7 +279,7 @@ class SegmentWriter:
     def _flush_group(self, group: _Group) -> None:
         if not group.ids:
             return
-        level = CAREFUL_LEVEL if self._compressed < CAREFUL_BYTES else BULK_LEVEL
+        level = CAREFUL_LEVEL if self._compressed < CAREFUL_BYTES else self._bulk_level
         self._compressed += group.held
         header, body = group_record(group.kind, group.ids, group.raws, level)
         group.ids, group.raws, group.held = [], [], 0

@@ -16,7 +16,7 @@ from casreplay.errors import CorruptError
 TEXT = b"".join(b"line %d of a text that compresses\n" % i for i in range(20_000))
 
 
-@given(st.binary(max_size=3000), st.sampled_from([3, 9]))
+@given(st.binary(max_size=3000), st.sampled_from([3, 9, frame.QUICK]))
 def test_a_frame_comes_back_or_is_not_worth_it(raw, level):
     packed = frame.compress(raw, level=level)
     if packed is not None:
@@ -103,3 +103,12 @@ def test_a_compressor_that_lies_is_caught(monkeypatch):
     monkeypatch.setattr(frame, "_compressor", lambda _: Lying())
     with pytest.raises(CorruptError, match="did not decode"):
         frame.compress(TEXT)
+
+
+def test_the_quick_frame_is_a_plain_frame_of_text_with_its_length_and_no_checksum():
+    packed = frame.compress(TEXT, level=frame.QUICK)
+    assert packed is not None
+    assert len(packed) < len(TEXT) // 3
+    facts = zstandard.get_frame_parameters(packed)
+    assert (facts.content_size, facts.dict_id, facts.has_checksum) == (len(TEXT), 0, False)
+    assert frame.decompress(packed, len(TEXT)) == TEXT

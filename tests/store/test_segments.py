@@ -7,7 +7,7 @@ import os
 import pytest
 from support.snapshots import blob, commit, noise, snapshot_of, tree_of
 
-from casreplay.codec import hashing
+from casreplay.codec import frame, hashing
 from casreplay.codec.records import Encoding, RecordType
 from casreplay.errors import CorruptError
 from casreplay.store import segments as segments_module
@@ -58,6 +58,22 @@ def test_a_group_has_its_bounds(store, monkeypatch):
     record(store, *[(noise(60_000, seed=100 + i), None) for i in range(30)])
     later = [header for header in headers(store)[before:] if header.type is RecordType.GROUP]
     assert max(group.raw_bytes for group in later) <= writer_module.GROUP_BYTES
+
+
+@pytest.mark.parametrize(
+    ("expected_bytes", "level"),
+    [(writer_module.BULK_BYTES, writer_module.CAREFUL_LEVEL), (writer_module.BULK_BYTES + 1, frame.QUICK)],
+)
+def test_only_who_expects_much_is_in_a_hurry(store, expected_bytes, level):
+    texts = [b"a line of text, number %d\n" % i * 20 for i in range(400)]
+    with store.writer() as writer:
+        writer.expect(expected_bytes)
+        for text in texts:
+            writer.put_blob(hashing.blob_id(text), text)
+        writer.sync()
+    packed = frame.compress(b"".join(texts), level=level)
+    groups = [header.stored_bytes for header in headers(store) if header.type is RecordType.GROUP]
+    assert groups == [len(packed)]
 
 
 def test_a_changed_file_costs_its_change(store):
