@@ -8,9 +8,23 @@ from __future__ import annotations
 import os
 import signal
 
+from casreplay.errors import UsageError
 from casreplay.history.bisect_folder import remove_folder
 
-__all__ = ["kill_group", "kill_marked", "remove_abandoned"]
+__all__ = ["kill_group", "kill_marked", "remove_abandoned", "require_groups"]
+
+
+def require_groups() -> None:
+    """Refuse a system on which a program cannot be ended together with all it started.
+
+    Raises:
+        UsageError: always there, never elsewhere.
+    """
+    if not hasattr(os, "killpg"):
+        raise UsageError(
+            "This system has no process groups, which running a command on many snapshots needs",
+            hint="Use a POSIX system, such as the Windows Subsystem for Linux; searches without --run work",
+        )
 
 
 def kill_group(group: int) -> None:

@@ -26,7 +26,7 @@ from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_reads import Reads
 from casreplay.history.bisect_tracer import Tracer, Tracing
 from casreplay.history.observations import Observation, signature_of, verdict_of
-from casreplay.history.probe_processes import kill_group, kill_marked, remove_abandoned
+from casreplay.history.probe_processes import kill_group, kill_marked, remove_abandoned, require_groups
 from casreplay.model.ids import TreeId
 from casreplay.store.base import ObjectReader
 
@@ -77,6 +77,7 @@ class ProbeArea:
     """
 
     def __init__(self, objects: ObjectReader, *, base: str | None = None) -> None:
+        require_groups()
         self._objects = objects
         remove_abandoned(base or tempfile.gettempdir(), PREFIX)
         self.path = tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=base)

@@ -451,7 +451,9 @@ class Repository:
         from casreplay.history.commit import CommitSetup, Committer
         from casreplay.workspace.gitstate import read_git_state
         from casreplay.workspace.guards import Limits
+        from casreplay.workspace.platform import require_folder_calls
 
+        require_folder_calls()
         limits = Limits(max_entries=MAX_ENTRIES)
         if self._config is not None:
             config = self._config

@@ -22,7 +22,7 @@ from casreplay.workspace.folders import open_root
 from casreplay.workspace.guards import check_free_space
 from casreplay.workspace.materialize import Applied, ApplyOptions, Content, apply
 from casreplay.workspace.plan import PlanOptions, plan
-from casreplay.workspace.platform import ignores_case
+from casreplay.workspace.platform import ignores_case, require_folder_calls
 from casreplay.workspace.steps import Entry, Plan
 from casreplay.workspace.survey import check, entries_of, still_there
 
@@ -134,6 +134,7 @@ def restore_to(objects: ObjectReader, root: TreeId, folder: bytes, options: Rest
             or it is no folder.
         UnknownNameError, CorruptError, StoreIOError: as ``restore_workspace``.
     """
+    require_folder_calls()
     if os.path.lexists(folder) and not os.path.isdir(folder):
         raise UsageError(
             f"{display(folder)} is no folder", hint="Name a folder, or one that does not exist yet"

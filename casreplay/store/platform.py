@@ -62,7 +62,7 @@ else:
 
     def sync_folder(path: str) -> None:
         """Make the names in a folder durable."""
-        descriptor = os.open(path, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+        descriptor = os.open(path, os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | OPEN_FLAGS)
         try:
             os.fsync(descriptor)
         finally:
