@@ -1,6 +1,6 @@
 """``python -m casreplay`` is the ``casreplay`` command."""
 
-from casreplay.cli.main import main
+from casreplay.cli.main import program
 
 if __name__ == "__main__":
-    main()
+    program()

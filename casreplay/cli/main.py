@@ -7,10 +7,13 @@ a traceback; ``CASREPLAY_DEBUG=1`` asks for it.
 
 from __future__ import annotations
 
+import atexit
+import contextlib
 import errno
 import os
 import signal
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from types import FrameType
 from typing import Any, NoReturn
@@ -32,7 +35,7 @@ from casreplay.errors import (
     UsageError,
 )
 
-__all__ = ["cli", "main", "run"]
+__all__ = ["cli", "main", "program", "run"]
 
 EXIT_PIPE = 141
 EXIT_TERMINATED = 143
@@ -261,7 +264,7 @@ def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
 
 
 def main() -> NoReturn:
-    """The console script: run the process's arguments and exit with the code."""
+    """Run the process's arguments and raise ``SystemExit`` with the code."""
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
@@ -275,3 +278,33 @@ def main() -> NoReturn:
         _silence_stdout()
         code = EXIT_PIPE
     sys.exit(code)
+
+
+def program() -> NoReturn:
+    """The console script: ``main``, and then the process ends at once.
+
+    Taking the interpreter apart costs some 20 ms: a tenth of a commit. Exit handlers run and
+    streams are flushed as ever; where somebody watches the process (a debugger, a profiler, a
+    measurement of coverage) or threads are left, it ends the long way.
+    """
+    try:
+        main()
+    except SystemExit as end:
+        if not isinstance(end.code, int) or _is_watched():
+            raise
+        code = end.code
+    atexit._run_exitfuncs()  # noqa: SLF001 - there is no public name for what the interpreter does here
+    for stream in (sys.stdout, sys.stderr):
+        with contextlib.suppress(OSError, ValueError, AttributeError):
+            stream.flush()
+    os._exit(code)
+
+
+def _is_watched() -> bool:
+    """Whether the process must end the long way."""
+    monitoring = getattr(sys, "monitoring", None)  # since Python 3.12
+    return (
+        threading.active_count() > 1
+        or bool(sys.flags.interactive or sys.flags.inspect or sys.gettrace() or sys.getprofile())
+        or (monitoring is not None and any(monitoring.get_tool(i) for i in range(6)))
+    )

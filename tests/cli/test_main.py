@@ -238,3 +238,52 @@ def test_a_full_disk_under_the_output_is_nobodys_mistake(history):
     assert done.returncode == 1
     assert "No space left on device" in done.stderr
     assert "Free some space" in done.stderr
+
+
+class TestTheEndOfTheProcess:
+    """The console script skips taking the interpreter apart, and nothing else."""
+
+    def _run(self, *arguments):
+        return subprocess.run(
+            [sys.executable, *arguments],
+            capture_output=True,
+            text=True,
+            env={**os.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+            check=False,
+        )
+
+    def _program(self, before, *words):
+        text = f"import atexit, sys; {before}; from casreplay.cli.main import program; program()"
+        return self._run("-c", text, *words)
+
+    def test_what_was_printed_arrives_and_exit_handlers_run(self):
+        done = self._program("atexit.register(print, 'handled')", "--version")
+        assert done.returncode == 0
+        assert done.stdout.splitlines()[1:] == ["handled"]
+
+    def test_what_an_exit_handler_leaves_in_a_buffer_arrives(self):
+        leave = "atexit.register(lambda: (sys.stdout.write('no newline'), sys.stderr.write('nor here')))"
+        done = self._program(leave, "--version")
+        assert done.stdout.endswith("no newline")
+        assert done.stderr == "nor here"
+
+    def test_the_code_is_the_commands(self):
+        done = self._program("pass", "no-such-command")
+        assert done.returncode == errors.EXIT_USAGE
+        assert "no-such-command" in done.stderr
+
+    def test_the_interpreter_is_not_taken_apart(self):
+        body = "{'__del__': lambda _, write=os.write: write(1, b'taken apart')}"
+        keep = f"import os; last = type('Last', (), {body})()"
+        assert "taken apart" not in self._program(keep, "--version").stdout
+        watched = f"{keep}; sys.setprofile(lambda *_: None)"
+        assert "taken apart" in self._program(watched, "--version").stdout
+
+    def test_threads_are_waited_for(self):
+        body = "threading.main_thread().join(), print('done')"
+        start = f"import threading; threading.Thread(target=lambda: ({body})).start()"
+        assert self._program(start, "--version").stdout.endswith("done\n")
+
+    def test_a_profiler_gets_its_figures(self):
+        done = self._run("-m", "cProfile", "-m", "casreplay", "--version")
+        assert "function calls" in done.stdout

@@ -102,7 +102,7 @@ def _next_tick(folder):
 
 
 class TestChangedListings:
-    """Each test thrice: listing every folder, trusting the stamps of earlier listings, divided between workers."""
+    """Each test thrice: every folder listed, stamps of earlier listings trusted, work divided."""
 
     @pytest.fixture(params=["listed", "stamped", "divided"])
     def known(self, request, workspace, tmp_path_factory, monkeypatch):
