@@ -8,6 +8,7 @@ one says so.
 
 from __future__ import annotations
 
+import marshal
 from collections.abc import Callable, Iterable, Iterator
 from typing import Self
 
@@ -15,6 +16,7 @@ from casreplay.codec.hashing import BlobHasher
 from casreplay.errors import MissingObjectError
 from casreplay.model.ids import BlobId, ObjectId, TreeId
 from casreplay.store.base import CommitStore, ObjectInfo, ObjectKind, SnapshotLog
+from casreplay.workspace import workers
 
 __all__ = ["OverlayStore"]
 
@@ -25,7 +27,8 @@ class OverlayStore:
     """Reads fall through to the store below; writes stay in memory and are forgotten.
 
     It is its own writer: a commit's pipeline runs on it unchanged. The stat cache is
-    read but never written. Not shared between processes.
+    read but never written. A forked worker writes to an overlay of its own above this one and
+    sends what is in it; each keeps its share of what all may keep.
 
     Args:
         below: the store.
@@ -35,13 +38,14 @@ class OverlayStore:
         has_new_content: whether anything was put that the store below lacks, trees left aside.
     """
 
-    can_fork = False
+    can_fork = True
     adopted_bytes = 0
 
     def __init__(self, below: CommitStore, *, kept_bytes: int = KEPT_BYTES) -> None:
         self._below = below
         self._room = kept_bytes
         self._objects: dict[bytes, bytes] = {}
+        self._trees: dict[bytes, bytes] = {}
         self._forgotten: dict[bytes, int] = {}
         self.has_new_content = False
 
@@ -57,7 +61,10 @@ class OverlayStore:
 
     def has(self, object_id: ObjectId) -> bool:
         """Whether the object is here, was seen here, or is in the store below."""
-        return object_id in self._objects or object_id in self._forgotten or self._below.has(object_id)
+        return self._holds(object_id) or object_id in self._forgotten or self._below.has(object_id)
+
+    def _holds(self, object_id: bytes) -> bool:
+        return object_id in self._objects or object_id in self._trees
 
     def get(self, object_id: ObjectId) -> bytes:
         """The object's bytes.
@@ -65,7 +72,7 @@ class OverlayStore:
         Raises:
             MissingObjectError: unknown, or more changed content than is kept.
         """
-        found = self._objects.get(object_id)
+        found = self._trees.get(object_id) or self._objects.get(object_id)
         if found is not None:
             return found
         if object_id in self._forgotten:
@@ -89,16 +96,18 @@ class OverlayStore:
             return ObjectInfo(ObjectKind.BLOB, self._forgotten[object_id], 0, 0)
         if object_id in self._objects:
             return ObjectInfo(ObjectKind.BLOB, len(self._objects[object_id]), 0, 0)
+        if object_id in self._trees:
+            return ObjectInfo(ObjectKind.TREE, len(self._trees[object_id]), 0, 0)
         return self._below.info(object_id)
 
     def ids(self, kind: ObjectKind | None = None) -> Iterator[ObjectId]:
         """The ids of the store below; what is only here does not count as stored."""
         return self._below.ids(kind)
 
-    def writer(self, *, claim: Callable[[bytes], bool] | None = None) -> Self:
-        """The overlay itself."""
-        del claim  # one process: nothing to share
-        return self
+    def writer(self, *, claim: Callable[[bytes], bool] | None = None) -> OverlayStore:
+        """An overlay above this one, for a forked worker: what it holds can be exported."""
+        del claim  # whoever reads asks it first
+        return OverlayStore(self, kept_bytes=self._room // workers.count())
 
     def __enter__(self) -> Self:
         return self
@@ -141,7 +150,7 @@ class OverlayStore:
     def put_tree(self, tree: TreeId, raw: bytes, base: TreeId | None = None) -> bool:
         """Keep a tree."""
         del base
-        self._objects[tree] = raw
+        self._trees[tree] = raw
         return True
 
     def sync(self) -> tuple[tuple[int, int], ...]:
@@ -154,12 +163,16 @@ class OverlayStore:
         return 0
 
     def export_entries(self) -> bytes:
-        """Nothing to hand over."""
-        return b""
+        """All that was put here, contents included, as far as they are kept."""
+        return marshal.dumps((self._objects, self._trees, self._forgotten))
 
     def adopt(self, exported: bytes) -> tuple[tuple[int, int], ...]:
-        """Nothing to take over."""
-        del exported
+        """Take over what a worker's overlay holds, contents while there is room; nothing is durable."""
+        objects, trees, forgotten = marshal.loads(exported)  # noqa: S302 - from this program's own worker
+        self._trees.update(trees)
+        self._forgotten.update(forgotten)
+        for blob, raw in objects.items():
+            self.put_blob(BlobId(ObjectId(blob)), raw)
         return ()
 
     def discard(self, exported: bytes) -> None:

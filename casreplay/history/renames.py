@@ -142,11 +142,14 @@ def _equal_pairs(gone: list[Change], new: list[Change]) -> list[Pair]:
     rest: list[Change] = []
     for after in new:
         candidates = by_content.get((_blob(after), _is_symlink(after)), [])
-        same = next((c for c in candidates[:256] if _basename(c) == _basename(after)), None)
+        if not candidates:
+            continue
+        name = _basename(after)
+        same = next((c for c in candidates[:256] if _basename(c) == name), None)
         if same is not None:
             candidates.remove(same)
             pairs.append((same, after))
-        elif candidates and _size(after):
+        elif _size(after):
             rest.append(after)
     for after in rest:
         candidates = by_content[_blob(after), _is_symlink(after)]

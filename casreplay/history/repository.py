@@ -39,6 +39,8 @@ __all__ = ["Repository"]
 CONFIG_NAME = "casreplay.json"
 MAX_COUNTED_RENAMES = 500
 """Commits and ``status`` with more changed paths find renames by equal content only."""
+STATUS_KEPT_BYTES = 64 << 20
+"""Changed contents that ``status`` keeps: it compares few."""
 MIN_FREE_PERCENT = 3.0
 MAX_ENTRIES = 10_000_000
 """The defaults of the configuration's keys, for workspaces that have none."""
@@ -310,20 +312,22 @@ class Repository:
         return list(detect_renames(changes, objects.get).changes) if renames else changes
 
     @contextmanager
-    def now(self, monitor: Monitor = SILENT) -> Iterator[tuple[ObjectReader, TreeId, Coverage]]:
+    def now(
+        self, monitor: Monitor = SILENT, *, kept_bytes: int = 256 << 20
+    ) -> Iterator[tuple[ObjectReader, TreeId, Coverage]]:
         """The folder as it is now: a reader over store and folder, its root tree, its coverage.
 
-        Nothing is written. Changed contents are kept in memory up to 256 MiB.
+        Nothing is written. Changed contents are kept in memory up to ``kept_bytes``.
         """
         from casreplay.history.overlay import OverlayStore
 
-        overlay = OverlayStore(self.store)
+        overlay = OverlayStore(self.store, kept_bytes=kept_bytes)
         root, coverage = self._committer(overlay).look(overlay, monitor)
         yield overlay, root, coverage
 
     def status(self, *, monitor: Monitor = SILENT) -> tuple[list[Change], Coverage]:
         """What changed in the folder since the newest snapshot, and what the scan covered."""
-        with self.now(monitor) as (objects, root, coverage):
+        with self.now(monitor, kept_bytes=STATUS_KEPT_BYTES) as (objects, root, coverage):
             found = self._changes(objects, self.head(), root, paths=(), renames=False)
             return self._renamed(found, objects), coverage
 

@@ -35,7 +35,7 @@ class EntryKind(IntEnum):
     @property
     def has_content(self) -> bool:
         """Whether entries of this kind point at a blob (files and symlinks)."""
-        return self in (EntryKind.FILE, EntryKind.EXECUTABLE, EntryKind.SYMLINK)
+        return self in _KINDS_WITH_CONTENT
 
 
 class EntryState(IntEnum):
@@ -58,7 +58,11 @@ class EntryState(IntEnum):
     @property
     def has_content(self) -> bool:
         """Whether an entry in this state keeps content (possibly partial)."""
-        return self in (EntryState.COMPLETE, EntryState.PREFIX, EntryState.TORN)
+        return self in _STATES_WITH_CONTENT
+
+
+_KINDS_WITH_CONTENT = (EntryKind.FILE, EntryKind.EXECUTABLE, EntryKind.SYMLINK)
+_STATES_WITH_CONTENT = (EntryState.COMPLETE, EntryState.PREFIX, EntryState.TORN)
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,7 +92,9 @@ class TreeEntry:
     @property
     def blob_id(self) -> BlobId | None:
         """The blob behind a file or symlink; ``None`` where there is no content."""
-        return BlobId(self.id) if self.kind.has_content and self.state.has_content else None  # type: ignore[arg-type]
+        if self.kind in _KINDS_WITH_CONTENT and self.state in _STATES_WITH_CONTENT:
+            return BlobId(self.id)  # type: ignore[arg-type]
+        return None
 
 
 @dataclass(frozen=True, slots=True)
