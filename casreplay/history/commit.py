@@ -191,10 +191,16 @@ class Committer:
         )
 
     def _record(self, draft: Snapshot, trees: _Trees, writer: WorkerWriter, ingested: Ingested) -> Snapshot:
-        """Make everything durable, then append to the log; on failure give back what workers wrote."""
-        try:
+        """Make everything durable, then append to the log."""
+        with self._giving_back(ingested):
             trees.flush()
             return self._append(draft, (*ingested.segments, *writer.sync()))
+
+    @contextmanager
+    def _giving_back(self, ingested: Ingested) -> Iterator[None]:
+        """On failure, take back what ended workers wrote; what a writer wrote itself it takes back itself."""
+        try:
+            yield
         except BaseException:
             for one in ingested.exported:
                 self._store.discard(one)
@@ -244,13 +250,14 @@ class Committer:
         self._limits.check(entries=_entries(found), elapsed_s=self._seconds_since(start_ns))
         to = Destination(self._store, writer, start_ns if head is None and found.cache is None else None)
         ingested = ingest(self._root, list(found.works.values()), to, monitor)
-        monitor.stage("trees", len(found.works), "folders")
-        if found.works or cache is None:
-            built = build(found, start_ns, trees, ingested.records)
-        else:
-            built = _as_cached(cache)
-        coverage = _coverage(found, built)
-        self._limits.check(size_bytes=coverage.bytes, elapsed_s=self._seconds_since(start_ns))
+        with self._giving_back(ingested):
+            monitor.stage("trees", len(found.works), "folders")
+            if found.works or cache is None:
+                built = build(found, start_ns, trees, ingested.records)
+            else:
+                built = _as_cached(cache)
+            coverage = _coverage(found, built)
+            self._limits.check(size_bytes=coverage.bytes, elapsed_s=self._seconds_since(start_ns))
         return _Seen(found, built, coverage, start_ns), ingested
 
     def _seconds_since(self, start_ns: int) -> float:

@@ -13,6 +13,8 @@ from casreplay.codec.hashing import blob_id
 from casreplay.errors import CasreplayError, LockedError
 from casreplay.history import ingest, scan
 from casreplay.history.walk import walk
+from casreplay.model.monitor import SilentMonitor
+from casreplay.store.segments import HEADER
 from casreplay.workspace import scanner, workers
 
 SECOND = 1_000_000_000
@@ -497,6 +499,25 @@ def test_many_files_are_read_by_several_processes_and_none_is_lost(place):
     if workers.count() > 1:
         assert len(place.repository.store.segments.numbers()) > 1
     assert not place.commit(full=True).recorded
+
+
+def test_what_workers_wrote_goes_when_the_commit_fails_after_they_ended(place, monkeypatch):
+    """An interrupt or a limit between reading and recording."""
+    monkeypatch.setattr(ingest, "PARALLEL_FILES", 1)
+    for i in range(30):
+        place.write(f"d{i % 3}/f{i}", os.urandom(2000))
+
+    class Interrupting(SilentMonitor):
+        def stage(self, name, total=0, unit=""):
+            if name == "trees":
+                raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        place.repository.commit(monitor=Interrupting())
+    store = place.repository.store
+    assert all(store.segments.size(number) == len(HEADER) for number in store.segments.numbers())
+    assert place.commit().recorded
+    assert place.contents() == place.on_disk()
 
 
 def test_equal_contents_are_stored_once(place):
