@@ -287,3 +287,17 @@ class TestTheEndOfTheProcess:
     def test_a_profiler_gets_its_figures(self):
         done = self._run("-m", "cProfile", "-m", "casreplay", "--version")
         assert "function calls" in done.stdout
+
+
+@pytest.mark.parametrize(
+    "command", [["-m", "casreplay"], ["-c", "from casreplay.__main__ import program; program()"]]
+)
+def test_an_interrupt_while_modules_are_loaded_leaves_no_traceback(tmp_path, command):
+    """The first module that is loaded stands for all of them."""
+    (tmp_path / "click.py").write_text("raise KeyboardInterrupt")
+    root = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+    environ = {**os.environ, "PYTHONPATH": f"{tmp_path}:{root}"}
+    done = subprocess.run(
+        [sys.executable, *command], env=environ, cwd=tmp_path, capture_output=True, check=False
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
