@@ -159,8 +159,9 @@ class Committer:
         with _no_collector(), self._store.writer() as writer:
             trees = _Trees(self._store, writer, hold=head is not None)
             seen, ingested = self._look(options, head, writer, monitor, trees)
-            is_wanted = bool(options.label or options.tags) or self._is_mending(seen.scan, ingested)
-            if head is not None and head.tree == seen.built.content and not is_wanted:
+            is_named = bool(options.label or options.tags)
+            is_same = head is not None and head.tree == seen.built.content
+            if head is not None and is_same and not (is_named or self._is_mending(seen.scan, ingested)):
                 if seen.scan.works or seen.scan.is_settled:
                     self._save_cache(head.root, seen, recorded=False)
                 elapsed = monotonic_ns() - started

@@ -189,11 +189,9 @@ class SegmentWriter:
 
         Only after ``sync``. 48 bytes an object.
         """
-        packed = b"".join(self._entries)
         by_segment: dict[int, list[bytes]] = {segment.number: [] for segment in self._segments}
-        for at in range(0, len(packed), ENTRY_BYTES):
-            number = int.from_bytes(packed[at + 32 : at + 36], "little")
-            by_segment[number].append(packed[at : at + ENTRY_BYTES])
+        for packed in self._entries:  # of one record each, so of one segment
+            by_segment[int.from_bytes(packed[32:36], "little")].append(packed)
         return encode_export(
             (segment.number, segment.start, segment.end, b"".join(by_segment[segment.number]))
             for segment in self._segments
@@ -267,7 +265,7 @@ class SegmentWriter:
             group = self._trees
         else:
             # Noise between texts would push them out of each other's sight; NUL tells as git does.
-            group = self._binaries if b"\0" in raw[:_SNIFFED_BYTES] else self._texts
+            group = self._binaries if raw.find(b"\0", 0, _SNIFFED_BYTES) >= 0 else self._texts
         limit = CAREFUL_GROUP_BYTES if self._compressed < CAREFUL_BYTES else GROUP_BYTES
         if group.held + len(raw) > limit or len(group.ids) >= MAX_GROUP_MEMBERS:
             self._flush_group(group)

@@ -15,6 +15,7 @@ import stat
 import time
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Self
 
 from casreplay.model.objects import EntryState
@@ -59,8 +60,9 @@ class Captured:
 _NOTHING: FileStat = (0, 0, 0, 0, 0)
 
 
-def _row(s: os.stat_result) -> FileStat:
-    return (s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+_row: Callable[[os.stat_result], FileStat] = attrgetter(
+    "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"
+)
 
 
 def _failed(error: OSError) -> Captured:

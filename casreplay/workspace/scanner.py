@@ -175,7 +175,7 @@ def _list_open(fd: int, stamp: bytes) -> Listing:
                 add_row((0, 0, 0, 0, 0))
                 continue
             add_name(entry.name)
-            add_row((s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino))
+            add_row(_row(s))
     return Listing(os.fsencode("/".join(names)), columns.tobytes(), stamp)
 
 
