@@ -29,6 +29,8 @@ _EXTRAS = {
     "ahocorasick_rs": ("scan", "secrets are found faster"),
     "hyperscan": ("scan", "secrets are found much faster"),
 }
+_SOURCES = {"recorded": "made for this folder", "default": "the default place"}
+"""Where a store's name comes from, in words; other sources are what they are called."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +115,9 @@ def _locations(session: Session) -> Iterator[Check]:
         yield Check("store", FAIL, error.message, error.hint)
         return
     yield Check("workspace", OK, os.fsdecode(where.workspace))
-    yield Check("store", OK, f"{os.fsdecode(where.store)} (from {where.source})")
+    yield Check(
+        "store", OK, f"{os.fsdecode(where.store)} ({_SOURCES.get(where.source, f'from {where.source}')})"
+    )
     if not os.access(where.store, os.W_OK):
         yield Check(
             "store", FAIL, "the store cannot be written", "Check who owns it: ls -ld on the path above"

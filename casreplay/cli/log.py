@@ -59,9 +59,9 @@ def log(
         if options["stat"]:
             session.out.line(_stat(session, one))
         empty = False
-    if empty and path is None and since is None:
+    if empty and path is None and since is None and limit != 0:
         session.out.note("No snapshots yet; take one with: casreplay commit")
-    elif empty and path is not None:
+    elif empty and path is not None and limit != 0:
         session.out.note(f"No snapshot{' since then' if since else ''} changed {safe_line(path)}")
 
 

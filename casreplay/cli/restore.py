@@ -181,13 +181,14 @@ def _numbers(done: Restored) -> str:
 def _print_done(session: Session, target: Snapshot, done: Restored, elapsed_ns: int) -> None:
     out = session.out
     _print_problems(session, done)
-    if done.plan.is_empty and not done.problems:
+    if done.plan.is_empty and not done.failures:
         out.confirm(f"Everything is as in {short(target.id)} already")
         return
     took = duration(elapsed_ns)
     if done.failures:
         did = f"{done.applied.files:,} written, {done.applied.removed:,} removed"
-        out.line(f"Restored {short(target.id)} but {count(len(done.failures), 'path')}: {did} in {took}")
+        but = count(len(done.failures), "path")
+        out.line(f"Restored {short(target.id)} except for {but}: {did} in {took}")
     else:
         out.confirm(f"Restored {short(target.id)}: {_numbers(done)}; checked in {took}")
     if done.backup is not None:

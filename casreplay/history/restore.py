@@ -217,7 +217,11 @@ def _chosen_entries(
         if path and own is None:
             if any(is_inside(now, path) for now in present):
                 continue  # it came later: restoring it is removing it
-            raise UnknownNameError(f"{display(path)} does not exist in this snapshot", path=display(path))
+            raise UnknownNameError(
+                f"{display(path)} does not exist in this snapshot",
+                hint="casreplay ls -r lists what a snapshot holds",
+                path=display(path),
+            )
         for above in _folders_above(path):
             if above not in given:
                 given.add(above)

@@ -290,3 +290,9 @@ def test_every_line_of_advice_is_indented(cli):
     lines = cli("doctor").out.splitlines()
     assert len(lines) > 5
     assert all(line.startswith(("ok ", "warn ", "FAIL ", "fail ", "      ")) for line in lines)
+
+
+def test_a_log_of_no_entries_does_not_claim_that_there_are_none(history):
+    result = history("log -n 0")
+    assert (result.out, result.err) == ("", "")
+    assert history("log nope").err == "No snapshot changed nope\n"

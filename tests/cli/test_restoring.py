@@ -198,3 +198,26 @@ def test_modes_and_symlinks_come_back(cli):
     assert os.stat(cli.folder / "run.sh").st_mode & 0o777 == 0o755
     assert os.readlink(cli.folder / "link") == "run.sh"
     assert (cli.folder / "empty").is_dir()
+
+
+def test_what_needs_nothing_says_so_whatever_else_there_is_to_say(cli):
+    """A name other systems cannot hold is worth a remark, not a restore that did nothing and its undoing."""
+    cli.write("aux.txt", "a name Windows keeps for itself")
+    cli("commit -m one")
+    for line in ("restore @", "restore @ --no-backup"):
+        result = cli(line)
+        assert result.out.splitlines()[-1].startswith("Everything is as in ")
+        assert "take this back" not in result.out
+
+
+def test_a_path_that_is_not_in_the_snapshot_is_an_error_that_says_where_to_look(history):
+    result = history("restore good nope", code=1)
+    assert "nope does not exist in this snapshot" in result.err
+    assert "casreplay ls -r" in result.err
+
+
+def test_what_could_not_be_restored_is_counted_in_the_last_line(cli):
+    os.mkfifo(cli.folder / "pipe")
+    cli.write("a.txt", "a")
+    cli("commit -m one")
+    assert " except for 1 path: 1 written, 0 removed in " in cli("restore @ --to ../copy", code=3).out
