@@ -169,7 +169,7 @@ def record_end(data: Bytes, at: int) -> int:
     return end if struct.unpack_from("<I", data, end - 4)[0] == total else -1
 
 
-def find_record(data: bytes, at: int, record_type: LogRecordType | None = None) -> int:
+def find_record(data: bytes | bytearray, at: int, record_type: LogRecordType | None = None) -> int:
     """Offset at or after ``at`` of the next well-framed record (of one type); -1 when there is none."""
     wanted = RECORD_MAGIC + (b"" if record_type is None else bytes([record_type]))
     found = data.find(wanted, at)
@@ -178,7 +178,7 @@ def find_record(data: bytes, at: int, record_type: LogRecordType | None = None) 
     return found
 
 
-def identities(data: bytes) -> Iterator[tuple[int, int, bytes]]:
+def identities(data: bytes | bytearray) -> Iterator[tuple[int, int, bytes]]:
     """Type, sequence and id of every well-framed record, oldest first; the chain is not checked.
 
     Cost: about 1 us a record; damaged stretches are passed over.

@@ -203,8 +203,7 @@ class Repository:
 
     def parent(self, snapshot: Snapshot) -> Snapshot | None:
         """The newest earlier snapshot still in history; the recorded parent unless that was pruned."""
-        earlier = (one for one in self.log.newest_first() if one.sequence < snapshot.sequence)
-        return next(earlier, None)
+        return self.store.log.before(snapshot)
 
     @cached_property
     def paths_index(self) -> PathsIndex:

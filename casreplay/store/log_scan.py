@@ -19,6 +19,8 @@ __all__ = ["LogFile"]
 
 _BLOCK = 1 << 18
 _FIRST_BLOCK = 1 << 12
+_LARGEST_BLOCK = 1 << 24
+_ID_AT = codec.FIXED_BYTES - 32
 
 
 class LogFile:
@@ -33,7 +35,7 @@ class LogFile:
         """Begin anew, knowing nothing."""
         self._stamp: tuple[int, int, int] | None = None
         self._end = codec.HEADER_BYTES
-        self._content = b""
+        self._content = bytearray()
         self._special: dict[LogRecordType, tuple[int, list[LogRecord]]] = {}
         self._block: tuple[int, bytes] = (0, b"")
 
@@ -74,8 +76,8 @@ class LogFile:
         """The whole file as it is, a torn tail included."""
         return self._files.read(self._path)
 
-    def content(self) -> bytes:
-        """The file up to the last whole record. Cost: reading what was appended since the last call."""
+    def content(self) -> bytearray:
+        """The file up to the last whole record, only to be read. Cost: reading what was appended since."""
         end = self.end()
         if len(self._content) < end:
             self._content += self._pread(end - len(self._content), len(self._content))
@@ -87,13 +89,13 @@ class LogFile:
             return codec.chain_start(self._pread(codec.HEADER_BYTES, 0))
         return self._pread(32, end - codec.TRAILER_BYTES)
 
-    def backwards(self) -> Iterator[LogRecord]:
-        """Records from the last whole one back. At damage, goes on by scanning from the start.
+    def backwards(self, end: int | None = None) -> Iterator[LogRecord]:
+        """Records from the last whole one back, or from the one that ends at ``end``.
 
-        Of older records only the frame is checked: payloads have ids of their own, and
-        ``log_chain`` walks the whole chain.
+        At damage, goes on by scanning from the start. Of older records only the frame is
+        checked: payloads have ids of their own, and ``log_chain`` walks the whole chain.
         """
-        at = self.end()
+        at = self.end() if end is None else end
         while at > codec.HEADER_BYTES:
             record = self._record_before(at, chained=False)
             if record is None:
@@ -109,18 +111,35 @@ class LogFile:
         data = self._pread(self.end() - start, start) if start < self.end() else b""
         return ((start + at, record) for at, record in _whole_records(data, 0))
 
-    def find(self, snapshot_id: bytes) -> LogRecord | None:
-        """The record of a snapshot. Cost: one search of the file at C speed."""
-        data = self.content()
-        offset_in_record = codec.FIXED_BYTES - 32
-        at = data.find(snapshot_id)
-        while at >= 0:
-            start = at - offset_in_record
-            if start >= codec.HEADER_BYTES and codec.record_end(data, start) > 0:
-                record = codec.decode_record(data, start, None)
-                if record.type == LogRecordType.SNAPSHOT and record.id == snapshot_id:
-                    return record
-            at = data.find(snapshot_id, at + 1)
+    def locate(self, snapshot_id: bytes) -> tuple[int, LogRecord] | None:
+        """Where the record of a snapshot starts, and the record; ``None`` when there is none.
+
+        Cost: a search at C speed from the end back to it.
+        """
+        end = high = self.end()
+        size = _FIRST_BLOCK
+        while high > codec.HEADER_BYTES:
+            low = max(codec.HEADER_BYTES, high - size)
+            # An id may lie across the border to the block that was searched before.
+            data = self._pread(min(end, high + len(snapshot_id)) - low, low)
+            at = data.rfind(snapshot_id)
+            while at >= 0:
+                start = low + at - _ID_AT
+                record = self._record_at(start) if start >= codec.HEADER_BYTES else None
+                if record and record.type == LogRecordType.SNAPSHOT and record.id == snapshot_id:
+                    return start, record
+                at = data.rfind(snapshot_id, 0, at + len(snapshot_id) - 1)
+            high = low
+            size = min(4 * size, _LARGEST_BLOCK)
+        return None
+
+    def _record_at(self, start: int) -> LogRecord | None:
+        """The record that starts at ``start``; ``None`` when no whole one does."""
+        left = self.end() - start
+        for count in (min(left, _FIRST_BLOCK), min(left, codec.MAX_RECORD_BYTES)):
+            data = self._pread(count, start)
+            if codec.record_end(data, 0) > 0:
+                return codec.decode_record(data, 0, None)
         return None
 
     def of_type(self, kind: LogRecordType) -> list[LogRecord]:
@@ -135,9 +154,21 @@ class LogFile:
         self._special[kind] = (seen, records)
         return records
 
+    def of_type_behind(self, kind: LogRecordType, offset: int) -> list[LogRecord]:
+        """The same for those at ``offset`` and behind it, perhaps more. Cost: reading what lies there."""
+        if self._content or self.end() - offset > _LARGEST_BLOCK:
+            return self.of_type(kind)
+        data = self._pread(self.end() - offset, offset)
+        records = []
+        at = codec.find_record(data, 0, kind)
+        while at >= 0:
+            records.append(codec.decode_record(data, at, None))
+            at = codec.find_record(data, at + 1, kind)
+        return records
+
     def _pread(self, count: int, offset: int) -> bytes:
         if offset + count <= len(self._content):
-            return self._content[offset : offset + count]
+            return bytes(self._content[offset : offset + count])
         handle = self._files.open(self._path)
         try:
             return handle.pread(count, offset)

@@ -8,7 +8,7 @@ from itertools import islice
 import pytest
 from support.snapshots import commit, snapshot_of, tree_of
 
-from casreplay.errors import CorruptError, NoRepositoryError, UnknownFormatError, UsageError
+from casreplay.errors import CorruptError, NoRepositoryError, UnknownFormatError, UnknownNameError, UsageError
 from casreplay.store.disk import DiskStore
 from casreplay.store.files import OsFiles
 
@@ -65,6 +65,51 @@ def test_the_head_costs_the_end_of_the_file_only(store):
     assert store.log.end() > 100_000
     assert [one.sequence for one in islice(again.log.newest_first(), 5)] == [400, 399, 398, 397, 396]
     assert files.read_bytes < 10 * 4096
+
+
+def test_a_recent_snapshot_and_the_one_before_cost_the_end_of_the_file_only(store):
+    newest = many(store, 2500)
+    wanted = list(islice(store.log.newest_first(), 6))
+    files = CountingFiles()
+    fresh = DiskStore.open(store.folder, files=files, durability="off")
+    files.read_bytes = 0
+    assert fresh.log.get(wanted[4].id) == wanted[4]
+    assert fresh.log.before(wanted[4]) == wanted[5]
+    assert fresh.log.before(newest) == wanted[1]
+    assert files.read_bytes < os.path.getsize(f"{store.folder}/log") / 2
+    fresh.close()
+
+
+def test_any_snapshot_is_found_and_the_one_before_it_whatever_was_removed(store):
+    many(store, 60)
+    every = list(store.log.newest_first())
+    gone = {every[0].id, every[7].id, every[8].id, every[-1].id, every[30].id}
+    store.log.remove([every[7].id, every[30].id], "test")
+    many_more = snapshot_of(store.log.next_sequence(), every[0].id, every[0].root, every[0].tree)
+    store.log.append(many_more, (), every[0].id)
+    store.log.remove(gone - {every[7].id, every[30].id}, "test")
+    fresh = DiskStore.open(store.folder, durability="off")
+    left = list(fresh.log.newest_first())
+    assert len(left) == 56
+    for one in [many_more, *every]:
+        earlier = [other for other in left if other.sequence < one.sequence]
+        assert fresh.log.before(one) == (earlier[0] if earlier else None)
+        if one.id in gone:
+            with pytest.raises(UnknownNameError):
+                fresh.log.get(one.id)
+        else:
+            assert fresh.log.get(one.id) == one
+    fresh.close()
+
+
+def test_the_log_is_taken_in_as_it_grows(store):
+    many(store, 3)
+    before = store.log.live_ids()
+    head = store.log.head()
+    more = snapshot_of(store.log.next_sequence(), head.id, head.root, head.tree)
+    store.log.append(more, (), head.id)
+    assert store.log.live_ids() == [*before, (more.sequence, more.id)]
+    assert store.log.get(more.id) == more
 
 
 def test_every_record_is_seen_both_ways(store):
