@@ -256,15 +256,22 @@ class _Sieve:
 
 def _keyed(raws: list[bytes]) -> list[bytes]:
     """Each line without digits and long hex ids."""
-    return without_ids(b"\n".join(raw.rstrip(b"\r\n") for raw in raws)).split(b"\n") if raws else []
+    return without_ids(_joined(raws)).split(b"\n") if raws else []
+
+
+def _joined(raws: list[bytes]) -> bytes:
+    """The lines with one line feed between two and none at the end, whatever they ended with."""
+    block = b"".join(raws)
+    if b"\r" not in block and block.count(b"\n") == len(raws) and block.endswith(b"\n"):
+        return block[:-1]  # each ended with a line feed
+    return b"\n".join(raw.rstrip(b"\r\n") for raw in raws)
 
 
 def _masked(raws: list[bytes]) -> list[bytes]:
     """The mask of each line, in one pass of the expression."""
     if not raws:
         return []
-    block = b"\n".join(raw.rstrip(b"\r\n") for raw in raws)
-    return [line.strip() for line in mask_block(block).split(b"\n")]
+    return [line.strip() for line in mask_block(_joined(raws)).split(b"\n")]
 
 
 def _peek(source: Source) -> Iterator[bytes] | _Wide | None:

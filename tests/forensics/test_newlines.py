@@ -4,6 +4,7 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
@@ -11,6 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casreplay.forensics import newlines
+from casreplay.forensics.logs import masks
 from casreplay.forensics.newlines import new_lines
 
 TRACE = b'Traceback (most recent call last):\n  File "a.py", line 3, in f\n    x()\nKeyError: 1\n'
@@ -126,3 +128,22 @@ def test_cause_lines_on_annotated_build_logs():
     result = bench["measure"](PAIRS, bench["ours"])
     assert result["strict"] >= 0.80
     assert result["strict"] > bench["measure"](PAIRS, bench["masking"])["strict"]
+
+
+@given(
+    st.binary(max_size=400),
+    st.lists(st.sampled_from([b"deadbeef", b"12345678-", b"fade", b"\n", b" x", b"--"])),
+)
+def test_the_second_sieve_deletes_long_runs_of_hex_and_dashes(noise, parts):
+    block = noise + b"".join(parts)
+    assert masks.without_ids(block) == re.sub(rb"[0-9]", b"", re.sub(rb"[0-9a-f-]{8,}", b"", block))
+
+
+@given(
+    st.lists(st.binary(max_size=9).map(lambda raw: raw.replace(b"\n", b"").replace(b"\r", b"")), min_size=1),
+    st.data(),
+)
+def test_lines_are_joined_whatever_they_end_with(texts, data):
+    ends = [data.draw(st.sampled_from([b"\n", b"\r\n", b"\r", b""])) for _ in texts]
+    raws = [text + end for text, end in zip(texts, ends, strict=True)]
+    assert newlines._joined(raws) == b"\n".join(texts)
