@@ -26,6 +26,7 @@ from casreplay.forensics.triggers.log import (
     changed_logs,
     log_findings,
     pattern_findings,
+    read_ahead,
     read_log,
 )
 from casreplay.forensics.triggers.log_cache import LogCache, log_key
@@ -159,8 +160,17 @@ class _Run:
         # The rules of secrets count too: they decide what the messages show.
         rules = self.secrets.scanner.digest.hex()
         described = repr((built_in, [trigger for trigger, _ in own], rules))
-        for change in changed_logs(self.pair, self.roles, self.examined, also=named.matches):
+        changes = list(changed_logs(self.pair, self.roles, self.examined, also=named.matches))
+        read_ahead(self.pair, [one for one in changes if self._cached(one, described) is None])
+        for change in changes:
             yield from self._log(change, own, described, built_in=built_in)
+
+    def _cached(self, change: Change, described: str) -> list[Finding] | None:
+        """What is remembered about a changed log."""
+        after = file_blob(change.after)
+        assert after is not None
+        key = log_key(file_blob(change.before), after, change.path, described)
+        return self.cache.get(key, self.pair, change)
 
     def _log(
         self,

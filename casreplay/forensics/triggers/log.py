@@ -10,6 +10,7 @@ from __future__ import annotations
 import re
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 from itertools import groupby, islice
 
 from casreplay.forensics.logs.guards import is_negated, is_retry, without_file_names
@@ -27,11 +28,22 @@ from casreplay.model.changes import Change
 from casreplay.model.config import TriggerConfig
 from casreplay.model.findings import Finding, FindingKind, Severity
 from casreplay.model.paths import display
+from casreplay.workspace import workers
 
-__all__ = ["LogChange", "changed_logs", "log_changes", "log_findings", "pattern_findings", "read_log"]
+__all__ = [
+    "LogChange",
+    "changed_logs",
+    "log_changes",
+    "log_findings",
+    "pattern_findings",
+    "read_ahead",
+    "read_log",
+]
 
 WHOLE_BYTES = 32 << 20
 """Smaller logs are compared as bytes, which recognises an appended tail; larger ones in pieces."""
+_WORTH_PROCESSES = 16 << 20
+"""Bytes of logs that pay for processes of their own."""
 MAX_FINDINGS = 200
 """Findings of one log; the last one says how many more there are."""
 MAX_GRADED = 5000
@@ -110,6 +122,34 @@ def read_log(pair: Pair, change: Change, examined: Examined) -> LogChange | None
         reason = "too many new lines: only those that look like trouble were kept"
         examined.skip(change.path, "log", reason)
     return LogChange(change, known)
+
+
+def read_ahead(pair: Pair, changes: Sequence[Change]) -> None:
+    """Find the new lines of several large logs at once, in processes of their own; ``read_log`` then knows.
+
+    Cost: as ``read_log`` of each, divided between the cores; nothing for small or few logs.
+    """
+    wanted = sorted((one for one in changes if one.path not in pair.memory), key=_bytes_of, reverse=True)
+    if sum(map(_bytes_of, wanted)) < _WORTH_PROCESSES or workers.count() < 2:
+        return
+    hands = workers.deal(wanted, workers.count())
+
+    def found(hand: Sequence[Change]) -> list[tuple[object, ...]]:
+        return [_plain(_new_lines(pair, change)) for change in hand]
+
+    for hand, answers in zip(hands, workers.run([partial(found, hand) for hand in hands]), strict=True):
+        for change, (lines, *rest) in zip(hand, answers, strict=True):
+            pair.memory[change.path] = NewLines(tuple(NewLine(*line) for line in lines), *rest)
+
+
+def _plain(new: NewLines) -> tuple[object, ...]:
+    """Values that can be sent between processes; ``read_ahead`` puts them together again."""
+    lines = [(one.number, one.offset, one.end_offset, one.text, one.novel, one.cause) for one in new.lines]
+    return lines, new.total, new.appended, new.truncated, new.binary
+
+
+def _bytes_of(change: Change) -> int:
+    return sum(entry.size_bytes for entry in (change.before, change.after) if entry is not None)
 
 
 def _new_lines(pair: Pair, change: Change) -> NewLines:

@@ -6,6 +6,7 @@ import pytest
 from support.pairs import make_pair, run
 
 from casreplay.forensics.roles import Roles
+from casreplay.forensics.triggers import log
 from casreplay.forensics.triggers.log import log_changes
 from casreplay.forensics.triggers.pair import Examined
 from casreplay.model.config import Config, TriggerConfig
@@ -154,3 +155,29 @@ def test_errors_that_say_the_same_are_one_finding() -> None:
     [finding] = [f for f in result.findings if f.kind == "log"]
     assert "(30 times)" in finding.message
     assert finding.location.line == 3
+
+
+def test_logs_read_at_once_say_what_they_say_one_by_one(monkeypatch):
+    monkeypatch.setattr(log, "_WORTH_PROCESSES", 100)
+    monkeypatch.setattr(log.workers, "count", lambda: 3)
+    before = {f"logs/{i}.log": b"2024-01-01 10:00:00 INFO run %d started\n" % i * 50 for i in range(7)}
+    after = {
+        path: content + b"2024-01-02 10:00:00 ERROR caf\xe9 %d: disk full\n" % i
+        for i, (path, content) in enumerate(before.items())
+    }
+    after |= {"logs/binary.log": bytes(range(8)) * 900, "logs/3.log": b"\xffFATAL gone\r\n\r\n   at x\r\n"}
+    one_by_one, at_once = make_pair(before, after), make_pair(before, after)
+    changes = [one for one in at_once.changes if one.path != b"logs/0.log"]
+    log.read_ahead(at_once, changes)
+    assert set(at_once.memory) == {one.path for one in changes}
+    for change in at_once.changes:
+        for pair in (one_by_one, at_once):
+            log.read_log(pair, change, Examined())
+    assert at_once.memory == one_by_one.memory
+    findings = run(before, after).findings
+    monkeypatch.setattr(log, "_WORTH_PROCESSES", 1 << 40)
+    assert findings == run(before, after).findings
+    assert len(findings) >= 6
+    untouched = make_pair(before, after)
+    log.read_ahead(untouched, untouched.changes)
+    assert untouched.memory == {}
