@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
+from typing import TypeVar
 
 from casreplay.codec.records import RecordType
 from casreplay.errors import CorruptError, LockedError, MissingObjectError, StoreIOError
@@ -27,6 +28,7 @@ from casreplay.store.writer import Claim, SegmentWriter, decode_export
 
 __all__ = ["DiskStore"]
 
+_T = TypeVar("_T")
 _CANDIDATES = 8
 _ROOM = 1 << 20
 
@@ -148,20 +150,23 @@ class DiskStore:
 
     def get(self, object_id: ObjectId) -> bytes:
         """See ``ObjectReader``."""
+        return self._read(object_id, self._decoder.object_bytes)
+
+    def stream(self, blob: BlobId) -> Iterator[bytes]:
+        """See ``ObjectReader``."""
+        return self._read(blob, self._decoder.stream)
+
+    def _read(self, object_id: ObjectId, read: Callable[[Entry], _T]) -> _T:
         entry = self._sought(object_id)
         try:
-            return self._decoder.object_bytes(entry)
+            return read(entry)
         except CorruptError:
             # A gc may have moved it since we looked.
             self.refresh()
             moved = self._sought(object_id)
             if moved == entry:
                 raise
-            return self._decoder.object_bytes(moved)
-
-    def stream(self, blob: BlobId) -> Iterator[bytes]:
-        """See ``ObjectReader``."""
-        return self._decoder.stream(self._sought(blob))
+            return read(moved)
 
     def info(self, object_id: ObjectId) -> ObjectInfo:
         """See ``ObjectReader``."""

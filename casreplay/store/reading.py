@@ -144,13 +144,17 @@ class Decoder:
             CorruptError: damaged, or a chunked blob over ``MAX_WHOLE_BYTES``.
             MissingObjectError: a chunk or a base is not in the store.
         """
+        return self._from_any(entry, self._object_bytes)
+
+    def _from_any(self, entry: Entry, read: Callable[[Entry], _V]) -> _V:
+        """What ``read`` makes of the entry, or of another copy of the object when that one is damaged."""
         try:
-            return self._object_bytes(entry)
+            return read(entry)
         except CorruptError:
             for other in self._places.find_all(entry.id):
                 if other != entry:
                     with contextlib.suppress(CorruptError):
-                        return self._object_bytes(other)
+                        return read(other)
             raise
 
     def _object_bytes(self, entry: Entry) -> bytes:
@@ -165,20 +169,35 @@ class Decoder:
                 hint="Stream it",
                 id=entry.id.hex(),
             )
-        return verified(entry.id, b"".join(self._chunks(body)), body.kind)
+        chunks = decode_chunk_list(body.raw, body.whole_bytes)
+        return verified(entry.id, b"".join(self._chunks(chunks)), body.kind)
 
     def stream(self, entry: Entry) -> Iterator[bytes]:
-        """The blob in pieces; the id is checked behind the last one."""
-        body = self.body(entry) if entry.type != RecordType.GROUP else None
-        if body is None or not body.is_chunked:
-            yield self.object_bytes(entry)
-            return
+        """The blob in pieces; the id is checked behind the last one.
+
+        A damaged copy of the blob, its chunk list or a chunk is made up for by another.
+
+        Raises:
+            CorruptError: no whole copy of blob or list, raised at once; of a chunk, when it is its turn.
+            MissingObjectError: likewise.
+        """
+        return self._from_any(entry, self._pieces)
+
+    def _pieces(self, entry: Entry) -> Iterator[bytes]:
+        """The pieces of one copy; what is no list of chunks is read and verified before this returns."""
+        if entry.type != _GROUP:
+            body = self.body(entry)
+            if body.is_chunked:
+                return self._checked(entry.id, decode_chunk_list(body.raw, body.whole_bytes))
+        return iter((self._object_bytes(entry),))
+
+    def _checked(self, blob_id: bytes, chunks: list[tuple[bytes, int]]) -> Iterator[bytes]:
         hasher = hashing.BlobHasher()
-        for chunk in self._chunks(body):
+        for chunk in self._chunks(chunks):
             hasher.update(chunk)
             yield chunk
-        if hasher.id() != entry.id:
-            raise CorruptError(f"Object {entry.id.hex()} does not match its id", id=entry.id.hex())
+        if hasher.id() != blob_id:
+            raise CorruptError(f"Object {blob_id.hex()} does not match its id", id=blob_id.hex())
 
     def chunk_list(self, entry: Entry) -> list[tuple[bytes, int]]:
         """Ids and lengths of a blob's chunks; the blob itself when it is not chunked."""
@@ -187,8 +206,8 @@ class Decoder:
         body = self.body(entry)
         return decode_chunk_list(body.raw, body.whole_bytes)
 
-    def _chunks(self, body: Body) -> Iterator[bytes]:
-        for chunk_id, length in decode_chunk_list(body.raw, body.whole_bytes):
+    def _chunks(self, chunks: list[tuple[bytes, int]]) -> Iterator[bytes]:
+        for chunk_id, length in chunks:
             entry = self._found(chunk_id)
             if entry.type == RecordType.CHUNKED:
                 raise CorruptError(f"Chunk {chunk_id.hex()} is itself chunked", id=chunk_id.hex())

@@ -6,6 +6,7 @@ import pytest
 from support.snapshots import noise, snapshot_of, tree_of
 
 from casreplay.codec import hashing
+from casreplay.errors import CorruptError
 from casreplay.history.gc import GcRules, collect, measure
 from casreplay.store.disk import DiskStore
 from casreplay.store.entries import pack
@@ -80,3 +81,50 @@ def test_a_damaged_copy_is_not_the_one_to_keep(store):
 
 def test_an_object_that_is_nowhere_has_no_copy(store):
     assert store.least_copy(bytes(32)) is None
+
+
+def damage(store, entry):
+    """Flip the last bytes of a record and forget what was decoded of it."""
+    with open(store.segments.path(entry.segment), "r+b") as handle:
+        handle.seek(entry.offset + entry.length - 2)
+        old = handle.read(2)
+        handle.seek(entry.offset + entry.length - 2)
+        handle.write(bytes(255 - byte for byte in old))
+    store._decoder.clear()
+
+
+@pytest.fixture
+def twice(tmp_path):
+    """A store that holds a long and a short blob twice: two writers stored them at once."""
+    store = DiskStore.create(str(tmp_path / "twice"), wait_s=0)
+    long, short = noise(900_000, seed=3), noise(9000, seed=4)
+    with store.writer() as first, store.writer() as second:
+        for writer in (first, second):
+            assert writer.put_stream([long])[0] == hashing.blob_id(long)
+            writer.put_blob(hashing.blob_id(short), short)
+        root, content, raw = tree_of({b"long": hashing.blob_id(long), b"short": hashing.blob_id(short)})
+        first.put_tree(root, raw)
+        store.log.append(snapshot_of(1, None, root, content), (*first.sync(), *second.sync()), None)
+    yield store, long, short
+    store.close()
+
+
+@pytest.mark.parametrize("which", [0, 1])
+def test_a_stream_makes_up_for_a_damaged_copy(twice, which):
+    store, long, short = twice
+    first_chunk = store.chunk_list(hashing.blob_id(long))[0][0]
+    for name in (hashing.blob_id(long), hashing.blob_id(short), first_chunk):
+        copies = sorted(store.catalog.find_all(name))
+        assert len(copies) == 2
+        damage(store, copies[which])
+    for raw in (long, short):
+        assert b"".join(store.stream(hashing.blob_id(raw))) == raw
+        assert store.get(hashing.blob_id(raw)) == raw
+
+
+def test_a_stream_without_a_whole_copy_says_so_before_the_first_piece(twice):
+    store, long, _ = twice
+    for entry in store.catalog.find_all(hashing.blob_id(long)):
+        damage(store, entry)
+    with pytest.raises(CorruptError):
+        next(store.stream(hashing.blob_id(long)))
