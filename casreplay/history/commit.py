@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import gc
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from operator import itemgetter
 from types import MappingProxyType
@@ -40,6 +40,7 @@ from casreplay.workspace.stat_cache import (
     StatCache,
     encode,
 )
+from casreplay.workspace.stat_patch import apply_patch, encode_patch, is_worth_a_patch
 
 if TYPE_CHECKING:
     from casreplay.history.overlay import OverlayStore
@@ -47,6 +48,7 @@ if TYPE_CHECKING:
 __all__ = ["CommitOptions", "CommitResult", "CommitSetup", "Committer"]
 
 CACHE_NAME = "stat"
+PATCH_NAME = "stat-patch"
 NO_LIMITS = Limits()
 APPEND_ATTEMPTS = 20
 _WITH_CONTENT = frozenset(state for state in EntryState if state.has_content)
@@ -162,7 +164,7 @@ class Committer:
             is_named = bool(options.label or options.tags)
             is_same = head is not None and head.tree == seen.built.content
             if head is not None and is_same and not (is_named or self._is_mending(seen.scan, ingested)):
-                if seen.scan.works or seen.scan.is_settled:
+                if seen.scan.works or seen.scan.settled:
                     self._save_cache(head.root, seen, recorded=False)
                 elapsed = monotonic_ns() - started
                 return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
@@ -314,6 +316,8 @@ class Committer:
             cache = StatCache(data)
         except ValueError:
             return None
+        with suppress(ValueError):  # one that does not fit is left from before the file was written
+            apply_patch(cache, self._store.read_cache(PATCH_NAME) or b"")
         usable = (
             head is not None and cache.header.root == head.root and cache.header.binding == self._binding()
         )
@@ -335,9 +339,15 @@ class Committer:
             }
             records = {path: one for path, one in records.items() if known.get(path) == one.tree_id}
         replaced = _replaced(seen.scan, records) if recorded else _positions(cache, records)
-        if cache is not None and not seen.scan.is_settled and _says_all(cache, header, replaced, records):
+        if cache is not None and not seen.scan.settled and _says_all(cache, header, replaced, records):
+            return
+        patch = _patch(seen.scan, header, records)
+        if patch is not None:
+            self._store.write_cache(PATCH_NAME, patch)
             return
         self._store.write_cache(CACHE_NAME, encode(header, _parts(cache, replaced, records), cache))
+        if cache is not None and cache.patched:
+            self._store.write_cache(PATCH_NAME, [])
 
 
 class _Trees:
@@ -441,6 +451,18 @@ def _says_all(
         and len(replaced) == len(records)
         and all(records.get(cache.paths[i]) == cache.record(i) for i in replaced)
     )
+
+
+def _patch(found: Scan, header: CacheHeader, records: Mapping[bytes, FolderRecord]) -> list[bytes] | None:
+    """A patch to the cache's file that says what was seen, where one can and is small; else ``None``."""
+    cache = found.cache
+    if cache is None or found.removed or cache.header.rules != header.rules:
+        return None
+    changed = _positions(cache, records)
+    if len(changed) < len(records) or not is_worth_a_patch(cache, changed | found.settled):
+        return None
+    settled = {cache.paths[i]: cache.record(i) for i in found.settled}
+    return encode_patch(cache, header, {**settled, **records})
 
 
 def _parts(

@@ -102,13 +102,13 @@ class Scan:
         works: folders to build again, by path.
         removed: positions in the cache of folders that are gone.
         cache: the cache the positions refer to; ``None`` when nothing could be reused.
-        is_settled: whether the cache learned stamps it did not hold before.
+        settled: positions of folders as they were, whose new stamps the cache was told.
     """
 
     works: dict[bytes, FolderWork]
     removed: frozenset[int]
     cache: StatCache | None
-    is_settled: bool = False
+    settled: frozenset[int] = frozenset()
 
 
 def scan(options: ScanOptions, cache: StatCache | None, *, rules_match: bool) -> Scan:
@@ -157,7 +157,7 @@ def _unlistable(root: bytes, number: int | None) -> CasreplayError:
 
 def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
     """Only what differs; ``None`` when an ignore file changed and every decision is open again."""
-    changed, is_settled = _compared(options, cache)
+    changed, settled = _compared(options, cache)
     if isinstance(changed.get(0), int):
         raise _unlistable(options.root, errno.ENOENT)
     known = cache.positions if changed else {}
@@ -182,11 +182,11 @@ def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
             works[parent(path)] = _from_record(parent(path), cache.record(known[parent(path)]))
     _mark_failed(works, failed)
     _spot_check(options, cache, works, removed)
-    return Scan(works, frozenset(removed), cache, is_settled)
+    return Scan(works, frozenset(removed), cache, settled)
 
 
-def _compared(options: ScanOptions, cache: StatCache) -> tuple[dict[int, Listing | int], bool]:
-    """Folders that differ, by position, and whether new stamps were learned of others; the cache has them."""
+def _compared(options: ScanOptions, cache: StatCache) -> tuple[dict[int, Listing | int], frozenset[int]]:
+    """Folders that differ, by position, and those of which the cache was told a new stamp alone."""
     doubted = {i: cache.stamp(i) for i in _spot_folders(options, cache)}
     for i in doubted:
         cache.set_stamp(i, NO_STAMP)
@@ -197,15 +197,16 @@ def _compared(options: ScanOptions, cache: StatCache) -> tuple[dict[int, Listing
     for i, stamp in doubted.items():
         cache.set_stamp(i, stamp)
     changed: dict[int, Listing | int] = {}
-    is_settled = False
+    settled: set[int] = set()
     for i, one in found.items():
         if isinstance(one, bytes):
             stamp = settled_stamp(one, options.machine_ns)
-            is_settled |= stamp != cache.stamp(i)
-            cache.set_stamp(i, stamp)
+            if stamp != cache.stamp(i):
+                cache.set_stamp(i, stamp)
+                settled.add(i)
         else:
             changed[i] = one
-    return changed, is_settled
+    return changed, frozenset(settled)
 
 
 def _spot_folders(options: ScanOptions, cache: StatCache) -> range:

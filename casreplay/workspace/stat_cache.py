@@ -22,11 +22,12 @@ from __future__ import annotations
 import struct
 from array import array
 from collections.abc import Collection, Iterable, Mapping
-from dataclasses import astuple, dataclass, fields
+from dataclasses import astuple, dataclass, fields, replace
 from functools import cached_property
 from itertools import accumulate, pairwise
 
 from casreplay.codec import frame
+from casreplay.codec.hashing import blob_id
 from casreplay.errors import CorruptError
 from casreplay.model.objects import Coverage
 from casreplay.workspace.scanner import COLUMNS, NO_STAMP, STAMP
@@ -101,7 +102,10 @@ class StatCache:
     """
 
     def __init__(self, data: bytes) -> None:
+        self._file = data
         self._data, self._listings, first = _unpacked(data)
+        self.patched: dict[int, FolderRecord] = {}
+        """Folders that were replaced since the file was written (``stat_patch``)."""
         root, rules, binding, scan_ns, n, paths_length = HEADER.unpack_from(self._data)
         self.header = CacheHeader(root, rules, binding, scan_ns)
         at = HEADER.size
@@ -134,12 +138,27 @@ class StatCache:
         return len(self.paths)
 
     @cached_property
+    def key(self) -> bytes:
+        """32 bytes that tell this file from others: the hash of all but the listings."""
+        return blob_id(self._file[: OUTER.size + OUTER.unpack_from(self._file)[2]])
+
+    def replace(self, i: int, record: FolderRecord) -> None:
+        """Let folder ``i`` be what ``record`` says from now on."""
+        k = len(COUNTERS)
+        self.counts[i], self._subtree[i] = len(record.states), record.subtree_bytes
+        self._counters[k * i : k * i + k] = array("q", record.counters)
+        self.set_stamp(i, record.stamp)
+        self.patched[i] = record
+
+    @cached_property
     def positions(self) -> Mapping[bytes, int]:
         """The number of each folder by its path."""
         return {path: i for i, path in enumerate(self.paths)}
 
     def listing(self, i: int) -> tuple[bytes, bytes]:
         """Names and stats of folder ``i``, racy rows blank, as the scanner compares them."""
+        if i in self.patched:
+            return self.patched[i].names, self.patched[i].stats
         start, n = self._offsets[i], self.counts[i]
         ids_at = self._offsets[i + 1] - 33 * n
         stats_at = ids_at - 8 * COLUMNS * n
@@ -159,6 +178,8 @@ class StatCache:
 
     def record(self, i: int) -> FolderRecord:
         """Everything kept about folder ``i``."""
+        if i in self.patched:
+            return replace(self.patched[i], stamp=self.stamp(i))
         names, stats = self.listing(i)
         n, k = self.counts[i], len(COUNTERS)
         end = self._offsets[i + 1]
@@ -176,6 +197,8 @@ class StatCache:
 
     def tree_id(self, i: int) -> bytes:
         """The tree id of folder ``i``."""
+        if i in self.patched:
+            return self.patched[i].tree_id
         return self._data[self._tree_ids_at + 32 * i : self._tree_ids_at + 32 * i + 32]
 
     def totals_without(self, left_out: Collection[int]) -> list[int]:
@@ -188,8 +211,16 @@ class StatCache:
         return totals
 
     def copy_range(self, part: range, out: _Columns) -> None:
-        """Append the folders of ``part`` to the columns of another cache, as slices."""
-        lo, hi, k = part.start, part.stop, len(COUNTERS)
+        """Append the folders of ``part`` to the columns of another cache, as slices where none is patched."""
+        start = part.start
+        for i in sorted(i for i in self.patched if i in part):
+            self._copy_slices(start, i, out)
+            out.add(self.paths[i], self.record(i))
+            start = i + 1
+        self._copy_slices(start, part.stop, out)
+
+    def _copy_slices(self, lo: int, hi: int, out: _Columns) -> None:
+        k = len(COUNTERS)
         out.counts.extend(self.counts[lo:hi])
         out.lengths.extend(array("q", [b - a for a, b in pairwise(self._offsets[lo : hi + 1])]))
         out.subtree.extend(self._subtree[lo:hi])

@@ -15,7 +15,7 @@ from casreplay.history import ingest, scan
 from casreplay.history.walk import walk
 from casreplay.model.monitor import SilentMonitor
 from casreplay.store.segments import HEADER
-from casreplay.workspace import scanner, workers
+from casreplay.workspace import scanner, stat_patch, workers
 
 SECOND = 1_000_000_000
 
@@ -394,6 +394,60 @@ class TestTheCacheIsWritten:
         assert not place.commit().recorded
         assert racy != at_rest == self._version(place)
 
+    def test_as_a_patch_where_few_of_many_folders_changed(self, place, monkeypatch):
+        monkeypatch.setattr(stat_patch, "MIN_FOLDERS", 4)
+        monkeypatch.setattr(stat_patch, "LARGEST_SHARE", 2)
+        for name in "abcdefg":
+            place.write(f"{name}/file", name)
+        place.commit()
+        whole, patch = (
+            self._version(place),
+            os.path.join(place.repository.store.folder, "cache", "stat-patch"),
+        )
+        sizes = []
+        for name, content in [("a", "longer"), ("b", "longer"), ("a", "longest"), ("c", "longer")]:
+            place.write(f"{name}/file", content)
+            assert place.commit().recorded
+            assert place.contents() == place.on_disk()
+            assert not place.commit().recorded
+            sizes.append(os.path.getsize(patch))
+            assert self._version(place) == whole
+        assert sizes[0] < sizes[1] < sizes[3]
+        place.write("d/file", "longer")
+        assert place.commit().recorded
+        assert self._version(place) != whole
+        assert os.path.getsize(patch) == 0
+        assert not place.commit().recorded
+
+    def test_whole_where_folders_came_or_went(self, place, monkeypatch):
+        monkeypatch.setattr(stat_patch, "MIN_FOLDERS", 0)
+        monkeypatch.setattr(stat_patch, "LARGEST_SHARE", 0)
+        place.write("a/file", "1")
+        place.commit()
+        versions = {self._version(place)}
+        place.write("b/file", "2")
+        place.commit()
+        versions.add(self._version(place))
+        (place.root / "a/file").unlink()
+        (place.root / "a").rmdir()
+        place.commit()
+        versions.add(self._version(place))
+        assert len(versions) == 3
+        assert place.contents() == place.on_disk()
+
+    def test_a_damaged_patch_costs_a_listing_and_no_more(self, place, monkeypatch):
+        monkeypatch.setattr(stat_patch, "MIN_FOLDERS", 0)
+        monkeypatch.setattr(stat_patch, "LARGEST_SHARE", 0)
+        file = place.write("a/file", "1")
+        place.commit()
+        file.write_text("longer")
+        place.commit()
+        place.repository.store.write_cache("stat-patch", [b"crQ1 but nothing else"])
+        assert not place.commit().recorded
+        file.write_text("longest")
+        assert place.commit().recorded
+        assert place.contents() == place.on_disk()
+
     def test_when_a_file_went(self, place):
         place.write("a/one", "1")
         place.write("a/two", "2")
@@ -417,9 +471,12 @@ class TestTheCacheIsWritten:
 class TestFoldersThatRested:
     """Folders whose listing is trusted because nothing touched them for a while."""
 
-    @pytest.fixture(autouse=True)
-    def rested(self, place, monkeypatch):
+    @pytest.fixture(autouse=True, params=["whole", "patched"])
+    def rested(self, request, place, monkeypatch):
         """Every folder counts as rested; the file system's clock is seen to move on instead of waited for."""
+        if request.param == "patched":
+            monkeypatch.setattr(stat_patch, "MIN_FOLDERS", 0)
+            monkeypatch.setattr(stat_patch, "LARGEST_SHARE", 0)
         monkeypatch.setattr(scan, "settled_stamp", lambda stamp, _: stamp)
         monkeypatch.setattr(scanner, "marks_folders", lambda _: True)
         self.clock = place.root.parent / "probe"
@@ -460,8 +517,10 @@ class TestFoldersThatRested:
         ]
         for step in steps:
             step()
-            assert self._settle(place).recorded
+            result = self._settle(place)
+            assert result.recorded
             assert place.contents() == place.on_disk()
+            assert result.coverage == place.commit(full=True).coverage
         assert not self._settle(place).recorded
 
     def test_a_name_behind_a_folder_that_does_not_tell_is_found_by_the_spot_check(self, place, monkeypatch):
