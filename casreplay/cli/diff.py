@@ -71,6 +71,7 @@ def diff(context: click.Context, /, *, before: str, after: str | None, **options
     session: Session = context.obj
     if after is None and ".." in before and not before.startswith("@{"):
         before, _, after = before.partition("..")
+    session.needs_config = after is None
     repository = session.repository()
     paths = [session.workspace_path(text) for text in context.meta.get("casreplay.paths", [])]
     a = repository.snapshot(before or "@")

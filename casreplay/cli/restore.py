@@ -56,6 +56,7 @@ def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **opt
     such path is named.
     """
     started = monotonic_ns()
+    session.needs_config = not paths and options["to"] is None
     repository = session.repository()
     target = repository.snapshot(snapshot)
     wanted = tuple(_path(session, target, text) for text in paths)

@@ -13,7 +13,7 @@ from typing import TYPE_CHECKING
 from casreplay.cli.output import Output
 from casreplay.cli.text import safe_line
 from casreplay.clock import Clock, system_clock
-from casreplay.errors import UsageError
+from casreplay.errors import ConfigError, UsageError
 
 if TYPE_CHECKING:
     from casreplay.cli.progress import Progress
@@ -23,6 +23,9 @@ if TYPE_CHECKING:
     from casreplay.store.locks import Waiting
 
 __all__ = ["Session"]
+
+_READING = frozenset(f"casreplay {name}" for name in ("log", "show", "cat", "ls", "find", "fsck", "stats"))
+_NAMING = frozenset(f"casreplay {name}" for name in ("tag", "label", "note", "repair"))
 
 
 class Session:
@@ -35,6 +38,7 @@ class Session:
         clock: wall clock for commits and for "2 hours ago".
         out: the printer.
         command: the command that runs, for others who wait for it: ``casreplay gc``.
+        needs_config: whether a wrong configuration stops the command; ``None``: as the command's name says.
     """
 
     def __init__(
@@ -46,6 +50,7 @@ class Session:
         self.clock = clock
         self.out = Output(environ)
         self.command = "casreplay"
+        self.needs_config: bool | None = None
         self._location: StoreLocation | None = None
         self._repository: Repository | None = None
         self._progress: Progress | None = None
@@ -98,19 +103,44 @@ class Session:
             respect_gitignore: leave out what ``.gitignore`` files leave out, whatever the configuration says.
         """
         if self._repository is None:
-            from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
-
             where = self.location()
-            self._repository = Repository.open(
-                where.store,
-                where.workspace,
-                clock=self.clock,
-                respect_gitignore=True if respect_gitignore else None,
-                config=self._config_elsewhere(where, respect_gitignore=respect_gitignore),
-            )
+            try:
+                config = self._config_elsewhere(where, respect_gitignore=respect_gitignore)
+                self._repository = self._open(where, config, respect_gitignore=respect_gitignore)
+            except ConfigError as error:
+                self._repository = self._open(where, self._without_config(error), respect_gitignore=False)
             leases = self._repository.store.leases
             leases.command, leases.waiting = self.command, self.say_waiting
         return self._repository
+
+    def _open(self, where: StoreLocation, config: Config | None, *, respect_gitignore: bool) -> Repository:
+        from casreplay.history.repository import Repository  # noqa: PLC0415 - start-up speed
+
+        return Repository.open(
+            where.store,
+            where.workspace,
+            clock=self.clock,
+            respect_gitignore=True if respect_gitignore else None,
+            config=config,
+        )
+
+    def _without_config(self, error: ConfigError) -> Config:
+        """The defaults, for commands that a wrong configuration must not stop: an agent may have broken it.
+
+        Raises:
+            ConfigError: the command goes by the rules in it.
+        """
+        needs = self.needs_config
+        if needs is None:
+            needs = self.command not in _READING | _NAMING
+        if needs:
+            back = "casreplay restore @ casreplay.json brings back the last"
+            hint = f"casreplay config check lists what is wrong; {back}"
+            raise ConfigError(error.message, hint=error.hint or hint, **error.fields) from error
+        from casreplay.model.config import Config  # noqa: PLC0415 - only when the file is wrong
+
+        self.out.warning(f"{error.message.splitlines()[0].rstrip(':')}; it is left aside here")
+        return Config()
 
     def say_waiting(self, waiting: Waiting) -> None:
         """On a terminal: who keeps us waiting, before the wait is over; silent where progress is."""

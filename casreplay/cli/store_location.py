@@ -105,9 +105,15 @@ def locate(cwd: bytes, *, option: str | None, environ: Mapping[str, str]) -> Sto
 
     Raises:
         NoRepositoryError: there is none; the hint says what to type.
-        ConfigError: a ``casreplay.json`` on the way cannot be read.
+        ConfigError: a ``casreplay.json`` on the way cannot be read, and no record says what it said.
     """
-    found = _named(cwd, option, environ) or _recorded(cwd, environ)
+    try:
+        found = _named(cwd, option, environ) or _recorded(cwd, environ)
+    except ConfigError:  # whoever broke the file must not lock us out of what it was like before
+        is_named = bool(option or environ.get("CASREPLAY_STORE"))
+        found = None if is_named else _last_known(cwd, environ)
+        if found is None:
+            raise
     if found is not None and not found.is_known:
         found = _only_user(found, environ) or found
     if found is None:
@@ -203,6 +209,15 @@ def _named(cwd: bytes, option: str | None, environ: Mapping[str, str]) -> StoreL
         if known is not None and known.store == store:
             return StoreLocation(folder, store, source, config=known.config)
     return StoreLocation(os.path.realpath(cwd), store, source, is_known=False)
+
+
+def _last_known(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:
+    """The store recorded for the nearest folder, whatever its configuration says; ``None`` if it is gone."""
+    for folder in upwards(os.path.realpath(cwd)):
+        known = _read_record(_record_path(folder, environ))
+        if known is not None:
+            return known if known.exists else None
+    return None
 
 
 def _only_user(found: StoreLocation, environ: Mapping[str, str]) -> StoreLocation | None:

@@ -221,3 +221,35 @@ def test_what_could_not_be_restored_is_counted_in_the_last_line(cli):
     cli.write("a.txt", "a")
     cli("commit -m one")
     assert " except for 1 path: 1 written, 0 removed in " in cli("restore @ --to ../copy", code=3).out
+
+
+@pytest.mark.parametrize("wrong", ['{"EXCLUDE_PATERNS": 5}', '{"WORKSPACE_ROOT": ".", bad', "\0\1"])
+def test_whoever_breaks_the_configuration_does_not_lock_the_history(history, wrong):
+    """An agent may; reading goes on, and the command that the hint names brings the last good one back."""
+    history("init --force")
+    history("commit -m configured")
+    good = (history.folder / "casreplay.json").read_bytes()
+    history.write("casreplay.json", wrong)
+    for line in (
+        "log --oneline",
+        "show @",
+        "cat @ a.txt",
+        "ls @",
+        "find a.txt",
+        "diff @~1 @",
+        "fsck",
+        "stats",
+        "tag t",
+    ):
+        result = history(line)
+        assert result.err.count("it is left aside here") == 1, line
+    for line in ("commit", "status", "diff", "restore @", "restore @ --dry-run"):
+        result = history(line, code=2)
+        assert (
+            "casreplay restore @ casreplay.json brings back the last" in result.err
+            or "config check" in result.err
+        )
+    before = contents(history.folder)
+    assert "Restored" in history("restore @ casreplay.json").out
+    assert contents(history.folder) == {**before, "casreplay.json": good}
+    assert history("status").err == ""
