@@ -20,6 +20,8 @@ if TYPE_CHECKING:
 __all__ = ["fsck", "problem_fields", "repair"]
 
 SHOWN = 50
+NAMED = 3
+"""Names that other systems cannot hold that ``fsck`` writes out."""
 
 
 @command("fsck", examples=["casreplay fsck", "casreplay fsck --data", "casreplay fsck --data --json"])
@@ -33,7 +35,8 @@ def fsck(session: Session, *, data: bool, portable: bool, allow_git: bool, as_js
 
     Without --data: the log's chain, the index, every tree, and that every content is there. With it
     also every byte. Each finding names the snapshots and paths that lose something; those not named
-    are whole. Exits 0 when all is sound, 13 when something is damaged.
+    are whole. Names that only some systems can hold (Windows, say) are counted in one line with the
+    first three; --json lists all. Exits 0 when all is sound, 13 when something is damaged.
     """
     from casreplay.history.check_trees import NameRules  # noqa: PLC0415 - start-up speed
     from casreplay.history.verify import fsck as check_store  # noqa: PLC0415 - start-up speed
@@ -80,7 +83,7 @@ def _print_report(session: Session, report: FsckReport, *, data: bool, elapsed_n
     out = session.out
     out.lines(_lines(report.problems, out.style("damaged:", "red", "bold")))
     if not out.quiet:
-        out.lines(_lines(report.notes, "note:"))
+        out.lines(_note_lines(report.notes))
     looked = ", ".join(
         (
             count(report.snapshots, "snapshot"),
@@ -98,6 +101,17 @@ def _print_report(session: Session, report: FsckReport, *, data: bool, elapsed_n
         f"{count(len(report.problems), 'finding')}; {len(hurt):,} of {count(report.snapshots, 'snapshot')} "
         f"lose something ({looked}, in {duration(elapsed_ns)})"
     )
+
+
+def _note_lines(notes: Sequence[Problem]) -> list[str]:
+    """Notes one by one, but names that are a matter of other systems in one line when they are many."""
+    names = [one for one in notes if one.code == "not-portable"]
+    if len(names) <= NAMED:
+        return _lines(notes, "note:")
+    shown = ", ".join(safe(one.path) for one in names[:NAMED])
+    rest = f"and {len(names) - NAMED:,} more (--json lists all)"
+    line = f"note: {len(names):,} names are not for every system, among them Windows: {shown} {rest}"
+    return [*_lines([one for one in notes if one.code != "not-portable"], "note:"), line]
 
 
 def _lines(problems: Sequence[Problem], label: str) -> list[str]:

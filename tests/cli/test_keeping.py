@@ -244,3 +244,26 @@ def test_stores_that_cannot_be_read_are_refused_unchanged(history, content, code
         assert said in history(line, code=code).err
     assert {path: path.read_bytes() for path in store.rglob("*") if path.is_file()} == before
     assert history("log --json", code=code).err.startswith("{")
+
+
+def test_fsck_counts_names_that_other_systems_cannot_hold_in_one_line(cli):
+    for name in ("aux", "b:c", "con.txt"):
+        cli.write(f"odd/{name}", name)
+    cli("commit")
+    few = cli("fsck").out
+    assert few.count("note:") == 3
+    for name in ("d?", "e*", "nul", "trailing."):
+        cli.write(f"odd/{name}", name)
+    cli("commit")
+    (line,) = [line for line in cli("fsck").out.splitlines() if line.startswith("note:")]
+    assert "7 names" in line
+    assert "aux, b:c, con.txt and 4 more" in line
+    assert {note["path"] for note in cli("fsck --json").json["notes"]} == {
+        "aux",
+        "b:c",
+        "con.txt",
+        "d?",
+        "e*",
+        "nul",
+        "trailing.",
+    }
