@@ -8,8 +8,10 @@ equal folders (by content id) are never looked at twice. Materialises nothing.
 from __future__ import annotations
 
 from collections.abc import Callable
+from typing import cast
 
 from casreplay.errors import CorruptError
+from casreplay.history.sweep import in_order
 from casreplay.history.walk import child_folders, load_object, lookup
 from casreplay.model.ids import ContentId, ObjectId, TreeId
 from casreplay.model.objects import EntryKind, Tree, TreeEntry, TreeNode
@@ -38,7 +40,7 @@ class TreeFold:
     """
 
     def __init__(self, objects: ObjectReader, measure: Measure, *, by_path: bool = False) -> None:
-        self._objects = objects
+        self._objects = cast("ObjectReader", in_order(objects))  # trees are all that is read
         self._measure = measure
         self._by_path = by_path
         self._memo: dict[bytes, tuple[int, int]] = {}
@@ -130,7 +132,7 @@ class PathFold:
     """The entry at one path in every snapshot, each distinct folder on the way looked at once."""
 
     def __init__(self, objects: ObjectReader, path: bytes) -> None:
-        self._objects = objects
+        self._objects = cast("ObjectReader", in_order(objects))  # trees are all that is read
         self._names = split(path)
         self._memo: dict[bytes, TreeEntry | None] = {}
 

@@ -26,7 +26,7 @@ from casreplay.model.paths import MAX_DEPTH
 from casreplay.store.base import ObjectReader
 from casreplay.workspace import workers
 
-__all__ = ["Root", "Step", "StepCounter", "count_steps"]
+__all__ = ["Root", "Step", "StepCounter", "count_steps", "in_order"]
 
 _FOLDER = int(EntryKind.FOLDER)
 _FILES = frozenset((int(EntryKind.FILE), int(EntryKind.EXECUTABLE)))
@@ -60,6 +60,11 @@ class Ordered(Protocol):
         """A reader for that."""
 
 
+def in_order(objects: ObjectReader) -> Trees:
+    """What to read the trees of a history with, from its first snapshot to its last."""
+    return objects.trees_ahead() if isinstance(objects, Ordered) else objects
+
+
 class Step(NamedTuple):
     """From one tree to the next.
 
@@ -82,7 +87,7 @@ class StepCounter:
     """
 
     def __init__(self, objects: ObjectReader) -> None:
-        self._objects: Trees = objects.trees_ahead() if isinstance(objects, Ordered) else objects
+        self._objects = in_order(objects)
         self._young: dict[bytes, Columns] = {}
         self._old: dict[bytes, Columns] = {}
         self._held = 0
