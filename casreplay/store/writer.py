@@ -50,7 +50,9 @@ _SNIFFED_BYTES = 512
 CAREFUL_BYTES = 48 << 20
 """A writer's first bytes are compressed harder: a small commit costs little time and stays small for ever."""
 BULK_BYTES = 256 << 20
-"""Who expects to write more is in a hurry from the start."""
+"""Who expects to write more does not take that care from the start."""
+HURRIED_BYTES = 1 << 30
+"""And who expects more than this is in a hurry: space that is still less than others take, for time."""
 CAREFUL_GROUP_BYTES = 1 << 20
 """And in larger frames: fewer of them have to be decoded for the earlier versions of changed files."""
 _OPEN_SEGMENTS = 4
@@ -126,6 +128,7 @@ class SegmentWriter:
         """See ``WorkerWriter``."""
         if raw_bytes > BULK_BYTES:
             self._compressed = CAREFUL_BYTES
+        if raw_bytes > HURRIED_BYTES:
             self._bulk_level = HURRIED_LEVEL
 
     def put_blob(self, blob: BlobId, raw: bytes, base: BlobId | None = None) -> bool:

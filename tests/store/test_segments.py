@@ -62,7 +62,12 @@ def test_a_group_has_its_bounds(store, monkeypatch):
 
 @pytest.mark.parametrize(
     ("expected_bytes", "level"),
-    [(writer_module.BULK_BYTES, writer_module.CAREFUL_LEVEL), (writer_module.BULK_BYTES + 1, frame.QUICK)],
+    [
+        (writer_module.BULK_BYTES, writer_module.CAREFUL_LEVEL),
+        (writer_module.BULK_BYTES + 1, writer_module.BULK_LEVEL),
+        (writer_module.HURRIED_BYTES, writer_module.BULK_LEVEL),
+        (writer_module.HURRIED_BYTES + 1, frame.QUICK),
+    ],
 )
 def test_only_who_expects_much_is_in_a_hurry(store, expected_bytes, level):
     texts = [b"a line of text, number %d\n" % i * 20 for i in range(400)]
