@@ -18,6 +18,8 @@ CASES = [
     (4096, 0.0, 1.0), (161, 0.0, 0.5), (4096, 0.0, 0.5), (1024, 0.1, 0.9), (4096, 0.1, 0.9), (161, 0.2, 0.8),
     (161, 0.02, 0.3), (161, 0.0, 0.2),
 ]  # fmt: skip
+KNOWN = (161, 0.0, 0.2)
+"""Also searched with both rates told."""
 FLAT = [0.1, 0.3, 0.5]
 
 
@@ -54,6 +56,22 @@ def halving(size, run, repeats):
     return high, runs
 
 
+def told(size, good_rate, bad_rate, trials) -> None:
+    rng = random.Random(SEED)
+    total, kinds = 0, Counter()
+    for _ in range(trials):
+        boundary = rng.randrange(1, size)
+        options = SearchOptions(rates=(good_rate, bad_rate))
+        outcome, runs = ours(size, coin(rng, boundary, good_rate, bad_rate), options)
+        total += runs
+        hit = outcome.status is Status.FOUND and outcome.first_bad == boundary
+        kinds["right" if hit else outcome.status.value] += 1
+    shown = ", ".join(f"{k} {v}" for k, v in kinds.most_common())
+    print(
+        f"{size:>5} {good_rate:>5} {bad_rate:>5}, rates told: {shown}; {total / trials:.1f} runs", flush=True
+    )
+
+
 def main(trials: int) -> None:
     print(f"{trials} trials each; seed {SEED}")
     print(f"{'n':>5} {'good':>5} {'bad':>5} | {'right':>6} {'runs':>6} | outcomes | any-of-8 | plain halving")
@@ -81,6 +99,7 @@ def main(trials: int) -> None:
             f" | {eight[0] / trials:.2f} at {eight[1] / trials:.1f} | {plain[0] / trials:.2f}",
             flush=True,
         )
+    told(*KNOWN, trials)
     for rate in FLAT:
         rng = random.Random(SEED)
         kinds = Counter()

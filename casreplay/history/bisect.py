@@ -21,6 +21,7 @@ ceil(log_{W+1} n) rounds.
 from __future__ import annotations
 
 import itertools
+import math
 
 from casreplay.history.bisect_bayes import Posterior, best_probe, posterior, quantile_probes
 from casreplay.history.bisect_board import Board
@@ -34,6 +35,10 @@ NEIGHBOUR_RUNS = 3
 """Runs at each of the two positions that touch a probabilistic boundary."""
 FLAT_RUNS = 40
 """Runs before "no change in this range" may end a search."""
+END_RUNS = 12
+"""Runs of each end before that: nowhere else does a change show as well, if there is one."""
+MOST_END_RUNS = 60
+"""Runs of an end at most, however rarely it is known to fail."""
 
 
 class Bisector:
@@ -99,18 +104,34 @@ class Bisector:
         wrong = [p for p, want in ((0, Verdict.GOOD), (last, Verdict.BAD)) if want not in shown[p]]
         if not wrong:
             return None
-        retry = tuple(p for p in wrong if board.count(p) < 1 + 2 * self.options.confirm)
+        retry = tuple(p for p in wrong if board.count(p) < self._patience(p))
         if retry:
             return Probe(retry[:1] if width < 2 else retry, True, last, "ends")
         if len(wrong) == 2:
             return Outcome(Status.ABORTED, reason=ENDS_SWAPPED)
         side = Verdict.BAD if wrong == [0] else Verdict.GOOD
+        runs = board.count(wrong[0])
+        again = f", the {'good' if wrong == [0] else 'bad'} one in each of {runs} runs" if runs > 1 else ""
         return Outcome(
             Status.ENDPOINTS_AGREE,
-            reason=f"both ends are {side}",
+            reason=f"both ends are {side}{again}",
             untested=board.untested(0, last),
             largest_gap=_largest(board, 0, last),
         )
+
+    def _patience(self, position: int) -> int:
+        """Runs of an end before it is believed that it does not show what it should.
+
+        Where its rate is known, as many as show it with 95 %.
+        """
+        least = 1 + 2 * self.options.confirm
+        if self.options.rates is None:
+            return least
+        good, bad = self.options.rates
+        hides = 1 - bad if position else good
+        if hides <= 0:
+            return least
+        return min(max(least, math.ceil(math.log(0.05) / math.log(hides))), MOST_END_RUNS)
 
     def _showed(self, position: int, verdict: Verdict) -> bool:
         return any(
@@ -170,6 +191,9 @@ class Bisector:
                 return self._boundary(state, first, last)
             return Probe(tuple(short[:width]), True, last - first + 1, "flaky")
         if state.indistinct(options.effect) >= options.threshold and board.runs >= FLAT_RUNS:
+            ends = sorted((0, board.size - 1), key=board.count)
+            if options.rates is None and board.count(ends[0]) < END_RUNS:
+                return Probe(tuple(ends[:1]), True, board.size - 1, "flaky")
             return Outcome(
                 Status.NO_CHANGE,
                 posterior=state.indistinct(options.effect),

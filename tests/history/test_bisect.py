@@ -283,3 +283,65 @@ def test_whatever_the_history_the_search_ends_with_an_answer_its_runs_support(hi
     else:
         assert outcome.first_bad is None
         assert outcome.reason
+
+
+@given(st.integers(2, 60), st.data())
+def test_copied_verdicts_save_runs_and_never_carry_the_boundary_alone(size, data):
+    boundary = data.draw(st.integers(1, size - 1))
+    copied = data.draw(st.sets(st.integers(1, size - 2))) if size > 2 else set()
+    search = Bisector(size, SearchOptions(confirm=3))
+    for position in (0, size - 1):
+        search.mark(position, monotone(boundary)(position))
+    for position in copied:
+        search.mark(position, monotone(boundary)(position), copied=True)
+    outcome, runs, _ = run(search, monotone(boundary))
+    assert (outcome.status, outcome.first_bad) == (Status.FOUND, boundary)
+    # A side known from elsewhere has had no run of its own before the confirmation.
+    assert runs <= math.ceil(math.log2(size)) + 2 * 3 + len({boundary, boundary - 1} & copied)
+    assert min(search.board.count(p) for p in (boundary - 1, boundary)) >= 4
+    assert search.board.runs == runs + 2
+
+
+def test_a_run_that_contradicts_a_copied_verdict_starts_the_doubt():
+    search = Bisector(40, SearchOptions(confirm=3))
+    search.mark(0, G)
+    search.mark(39, B)
+    for position in range(1, 39):
+        search.mark(position, G if position < 10 else B, copied=True)
+    outcome, runs, _ = run(search, monotone(20))
+    assert (outcome.status, outcome.first_bad) == (Status.FOUND, 20)
+    assert runs < 40
+
+
+def test_copied_verdicts_are_verdicts_to_the_search_for_all_flips():
+    history = [G] * 5 + [B] * 4 + [G] * 6 + [B] * 5
+    finder = FlipFinder(len(history), SearchOptions(confirm=0))
+    for position in range(1, len(history) - 1):
+        if position not in (4, 8):
+            finder.mark(position, history[position], copied=True)
+    outcome, runs, _ = run(finder, lambda p: history[p])
+    assert [f.first for f in outcome.flips] == [5, 9, 15]
+    # The ends, what was open, and the other side of each flip.
+    assert runs == 2 + 2 + 4
+
+
+@pytest.mark.parametrize(
+    ("rates", "wanted"), [(None, 7), ((0.0, 0.2), 14), ((0.1, 0.9), 7), ((0.0, 0.01), 60)]
+)
+def test_an_end_is_run_as_often_as_its_known_rate_asks_for(rates, wanted):
+    outcome, runs, _ = run(Bisector(50, SearchOptions(rates=rates)), lambda _: G)
+    assert outcome.status is Status.ENDPOINTS_AGREE
+    assert runs == 1 + wanted
+    assert f"the bad one in each of {wanted} runs" in outcome.reason
+
+
+def test_before_nothing_changes_is_said_both_ends_were_looked_at_hard():
+    seen = 0
+    for seed in range(12):
+        rng = random.Random(seed)
+        search = Bisector(161, SearchOptions())
+        outcome, _, _ = run(search, lambda _, rng=rng: B if rng.random() < 0.3 else G)
+        if outcome.status is Status.NO_CHANGE:
+            seen += 1
+            assert min(search.board.count(p) for p in (0, 160)) >= 12
+    assert seen > 6
