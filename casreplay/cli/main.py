@@ -31,6 +31,7 @@ from casreplay.errors import (
     EXIT_OK,
     EXIT_USAGE,
     CasreplayError,
+    CorruptError,
     StoreIOError,
     UsageError,
 )
@@ -170,6 +171,8 @@ def run(
     try:
         return _invoke(session, words)
     except CasreplayError as error:
+        if isinstance(error, CorruptError) and not error.hint:
+            error.hint = _hint_for_damage(session)
         session.out.error(error)
         return error.exit_code
     except (KeyboardInterrupt, click.Abort):
@@ -219,6 +222,13 @@ def _before_separator(arguments: Sequence[str]) -> list[str]:
     return listed[: listed.index("--")] if "--" in listed else listed
 
 
+def _hint_for_damage(session: Session) -> str:
+    """What to do where a piece of the store is damaged and nobody who met it knew more."""
+    if session.command == "casreplay fsck":
+        return "Copy the store's folder before doing anything else; use an older copy if there is one"
+    return "casreplay fsck --data says what is damaged and which files of which snapshots lose by it"
+
+
 def _internal_error(session: Session, error: Exception) -> int:
     """Report an error that nobody expected; an operating system's refusal is named as one."""
     if session.environ.get("CASREPLAY_DEBUG"):
@@ -259,12 +269,27 @@ def _silence_stdout() -> None:
         return
 
 
+def _fill_streams() -> None:
+    """Stand-ins for standard streams that are closed, as some services start their programs.
+
+    Otherwise the next file that is opened, one of the store perhaps, becomes standard output.
+    """
+    for number, name in enumerate(("stdin", "stdout", "stderr")):
+        if getattr(sys, name) is None:
+            try:
+                os.fstat(number)
+            except OSError:
+                os.open(os.devnull, os.O_RDWR)  # takes the lowest free number: this one
+            setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115 - lives on
+
+
 def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
     raise _Terminated
 
 
 def main() -> NoReturn:
     """Run the process's arguments and raise ``SystemExit`` with the code."""
+    _fill_streams()
     for stream in (sys.stdout, sys.stderr):
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:

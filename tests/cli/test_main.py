@@ -301,3 +301,12 @@ def test_an_interrupt_while_modules_are_loaded_leaves_no_traceback(tmp_path, com
         [sys.executable, *command], env=environ, cwd=tmp_path, capture_output=True, check=False
     )
     assert (done.returncode, done.stdout, done.stderr) == (130, b"", b"")
+
+
+def test_damage_that_nobody_knows_more_about_gets_a_hint(add_command, capsys):
+    add_command(raising(errors.CorruptError("Segment 2 is missing")))
+    assert run(["probe"]) == errors.EXIT_CORRUPT
+    assert "hint: casreplay fsck --data says what is damaged" in capsys.readouterr().err
+    add_command(raising(errors.CorruptError("Segment 2 is missing", hint="Look there")))
+    run(["probe"])
+    assert "hint: Look there" in capsys.readouterr().err

@@ -110,3 +110,20 @@ def test_who_wants_facts_only_waits_in_silence(history, option, monkeypatch):
         monkeypatch.setattr(sys, "stderr", errors)
         session.say_waiting(waiting)
         assert bool(errors.getvalue()) is expected
+
+
+@pytest.mark.parametrize("closed", ["<&-", ">&-", "2>&-", "<&- >&- 2>&-"])
+def test_a_service_may_start_us_without_standard_streams(history, closed):
+    """Nothing of the store may become standard output, and a lost answer is no failure."""
+    for number, line in enumerate(["status", "commit -m night", "ls -r @", "log nope", "fsck --data"]):
+        history.write("a.txt", f"{closed} {number}")
+        done = subprocess.run(
+            ["/bin/sh", "-c", f"{sys.executable} -m casreplay {line} {closed}"],
+            cwd=history.folder,
+            env={**history.environ, "PYTHONPATH": ROOT},
+            capture_output=True,
+            text=True,
+            check=False,
+        )
+        assert (done.returncode, "Traceback" in done.stderr) == (0, False), (line, done.stderr)
+    assert "sound" in history("fsck --data").out
