@@ -29,7 +29,7 @@ from typing import Protocol
 from casreplay.clock import Clock
 from casreplay.errors import AmbiguousNameError, UnknownNameError
 from casreplay.history.times import format_time, parse_time
-from casreplay.model.ids import SnapshotId, is_hex_prefix, matches_prefix, short
+from casreplay.model.ids import SnapshotId, is_hex_prefix, short
 from casreplay.model.objects import Snapshot
 
 __all__ = ["NameResolver", "NoNotes", "Notes"]
@@ -71,6 +71,9 @@ class NamedLog(Protocol):
 
     def live_ids(self) -> list[tuple[int, SnapshotId]]:
         """Sequence and id of every live snapshot, oldest first."""
+
+    def prefixed(self, prefix: str) -> list[SnapshotId]:
+        """Ids of live snapshots that start with ``prefix`` in lower-case hexadecimal, oldest first."""
 
     def mentioning(self, text: str) -> Iterator[Snapshot]:
         """Live snapshots in which ``text`` stands as a whole value, newest first."""
@@ -180,8 +183,7 @@ class NameResolver:
         """Rule 4: live snapshots whose id starts so, newest first."""
         if not is_hex_prefix(name):
             return []
-        found = [one for _, one in self.log.live_ids() if matches_prefix(one, name)]
-        return [self.log.get(one) for one in reversed(found)]
+        return [self.log.get(one) for one in reversed(self.log.prefixed(name.lower()))]
 
     def _by_id(self, name: str) -> Snapshot | None:
         try:

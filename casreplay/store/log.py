@@ -32,6 +32,7 @@ __all__ = ["DiskLog"]
 
 NAME = "log"
 LOST = "lost"
+_SELECTIVE_DIGITS = 6
 Segments = tuple[tuple[int, int], ...]
 
 
@@ -98,18 +99,32 @@ class DiskLog:
             if kind == LogRecordType.SNAPSHOT and one not in removed
         ]
 
+    def prefixed(self, prefix: str) -> list[SnapshotId]:
+        """Ids of live snapshots that start with ``prefix`` in hexadecimal, oldest first.
+
+        Cost: one search of the log at C speed for prefixes of six digits and more, else that of ``live_ids``.
+        """
+        if len(prefix) < _SELECTIVE_DIGITS:
+            return [one for _, one in self.live_ids() if one.hex().startswith(prefix)]
+        removed = self.removed_ids()
+        ids = self._file.ids_with(bytes.fromhex(prefix[: len(prefix) & ~1]))
+        return [SnapshotId(one) for one in ids if one.hex().startswith(prefix) and one not in removed]
+
     def mentioning(self, text: str) -> Iterator[Snapshot]:
         """Live snapshots in which ``text`` stands as a whole value (label, tag, session ...), newest first.
 
-        Cost: about 10 us a snapshot; only those found are decoded.
+        Cost: about 3 us a snapshot; only those found are decoded.
         """
         wanted = json.dumps(text, ensure_ascii=True).encode("ascii")
-        for record in self.live_records():
-            try:
-                if wanted in codec.payload_of(record):
+        removed = self.removed_ids()
+        content = self._file.content()
+        for at in reversed(codec.mentions(content, wanted)):
+            record = codec.decode_record(content, at, None)
+            if record.id not in removed:
+                try:
                     yield self._decoded(record)
-            except CorruptError:
-                continue  # ``verify`` names it
+                except CorruptError:
+                    continue  # ``verify`` names it
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """See ``SnapshotLog``. Cost: a search at C speed from the end back to it."""

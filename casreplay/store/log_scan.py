@@ -133,6 +133,20 @@ class LogFile:
             size = min(4 * size, _LARGEST_BLOCK)
         return None
 
+    def ids_with(self, prefix: bytes) -> list[bytes]:
+        """Ids of snapshots that start with ``prefix``, in the order of their records."""
+        data = self.content()
+        ids: list[bytes] = []
+        at = data.find(prefix)
+        while at >= 0:
+            start = at - _ID_AT
+            if start >= codec.HEADER_BYTES and codec.record_end(data, start) > 0:
+                record = codec.decode_record(data, start, None)
+                if record.type == LogRecordType.SNAPSHOT:
+                    ids.append(record.id)
+            at = data.find(prefix, at + 1)
+        return ids
+
     def _record_at(self, start: int) -> LogRecord | None:
         """The record that starts at ``start``; ``None`` when no whole one does."""
         left = self.end() - start

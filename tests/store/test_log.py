@@ -102,6 +102,34 @@ def test_any_snapshot_is_found_and_the_one_before_it_whatever_was_removed(store)
     fresh.close()
 
 
+def test_ids_are_found_by_any_of_their_first_digits_and_values_wherever_they_stand(store):
+    head = None
+    for i in range(40):
+        made = snapshot_of(store.log.next_sequence(), head, *tree_of({})[:2], label=f"step {i % 4}")
+        store.log.append(made, (), head)
+        head = made.id
+    every = list(store.log.newest_first())
+    assert len(every[0].label) == 6
+    store.log.remove([every[5].id], "test")
+    live = [one for one in every if one != every[5]]
+    for one in every:
+        for digits in (1, 4, 6, 7, 11, 64):
+            prefix = one.id.hex()[:digits]
+            wanted = [other.id for other in reversed(live) if other.id.hex().startswith(prefix)]
+            assert store.log.prefixed(prefix) == wanted
+    for label in ("step 0", "step 3"):
+        assert list(store.log.mentioning(label)) == [one for one in live if one.label == label]
+    assert list(store.log.mentioning("step")) == []
+    with open(f"{store.folder}/log", "r+b") as handle:
+        at = handle.read().index(every[1].id)
+        handle.seek(at + 40)
+        handle.write(bytes(8))
+    fresh = DiskStore.open(store.folder, durability="off")
+    left = [one for one in live if one != every[1]]
+    assert list(fresh.log.mentioning(every[1].label)) == [one for one in left if one.label == every[1].label]
+    fresh.close()
+
+
 def test_the_log_is_taken_in_as_it_grows(store):
     many(store, 3)
     before = store.log.live_ids()
