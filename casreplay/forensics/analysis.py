@@ -42,6 +42,7 @@ from casreplay.forensics.signals import load_rules
 from casreplay.forensics.triggers.check import check
 from casreplay.forensics.triggers.history import blob_secrets
 from casreplay.forensics.triggers.log import LogChange, changed_logs, read_log
+from casreplay.forensics.triggers.overlap import told_once
 from casreplay.forensics.triggers.pair import Examined, Pair, file_blob
 from casreplay.history.repository import Repository
 from casreplay.history.walk import walk
@@ -53,7 +54,7 @@ from casreplay.model.paths import display
 
 __all__ = ["AnalyzeOptions", "ExtraLog", "analyze", "with_incident"]
 
-VERSION = 2
+VERSION = 3
 """Raised whenever the document changes for the same input."""
 MAX_PATHS = 20_000
 """Paths of the bad snapshot among which the classifier looks for code that names a changed file."""
@@ -196,11 +197,13 @@ class _Analysis:
             case = self._case(logs, secrets)
             cause = redacted_cause(classify(case, load_rules(self.config.root_cause_categories)), redactor)
             losses = self._losses(history)
-            timeline = timeline_of(scene, history, logs, (result.findings, decisions.found), redactor)
+            findings, repeated = told_once(result.findings)
+            timeline = timeline_of(scene, history, logs, (findings, decisions.found), redactor)
         coverage = {
             **result.coverage,
             "notes": [
                 *_notes(result.coverage),
+                *_repeated(repeated),
                 *decisions.problems,
                 *self._partly(),
                 *_truncated(len(timeline), len(pair.changes)),
@@ -213,7 +216,7 @@ class _Analysis:
             **cause,
             "loss": losses,
             "changes": [change_row(change) for change in pair.changes[:MAX_CHANGES]],
-            "triggers": [finding.to_dict() for finding in result.findings],
+            "triggers": [finding.to_dict() for finding in findings],
             "coverage": coverage,
             "good": _snapshot_row(scene.before),
             "bad": _snapshot_row(scene.after),
@@ -265,6 +268,12 @@ class _Analysis:
 
 def _notes(coverage: Mapping[str, Any]) -> list[str]:
     return list(coverage.get("notes") or ())
+
+
+def _repeated(findings: int) -> list[str]:
+    if not findings:
+        return []
+    return [f"Findings of own log triggers left out because built-in rules tell the same: {findings:,}"]
 
 
 def _truncated(events: int, changes: int) -> list[str]:
