@@ -7,7 +7,6 @@ asks, and how often, is the committer's affair. Nothing here changes the disk.
 from __future__ import annotations
 
 import os
-import shutil
 from dataclasses import dataclass
 
 from casreplay.errors import CasreplayError, StoreIOError, UsageError
@@ -74,17 +73,28 @@ def check_free_space(path: bytes | str, min_percent: float, *, needed_bytes: int
     """
     if not min_percent:
         return
-    usage = shutil.disk_usage(path)
-    if (usage.free - needed_bytes) * 100 >= usage.total * min_percent:
+    free, total = _disk_usage(path)
+    if (free - needed_bytes) * 100 >= total * min_percent:
         return
-    free_percent = 100 * usage.free / usage.total
+    free_percent = 100 * free / total
     raise StoreIOError(
-        f"The disk has {usage.free >> 20} MiB free ({free_percent:.1f} %); {min_percent:g} % are kept free",
+        f"The disk has {free >> 20} MiB free ({free_percent:.1f} %); {min_percent:g} % are kept free",
         hint="Free space, move the store with STORE, run gc, or lower MIN_FREE_PERCENT",
-        free_bytes=usage.free,
-        total_bytes=usage.total,
+        free_bytes=free,
+        total_bytes=total,
         needed_bytes=needed_bytes,
     )
+
+
+def _disk_usage(path: bytes | str) -> tuple[int, int]:
+    """Free and all bytes of the disk that holds ``path``."""
+    if hasattr(os, "statvfs"):
+        found = os.statvfs(path)
+        return found.f_bavail * found.f_frsize, found.f_blocks * found.f_frsize
+    from shutil import disk_usage  # noqa: PLC0415 - for Windows only; it loads every packer there is
+
+    usage = disk_usage(path)
+    return usage.free, usage.total
 
 
 @dataclass(frozen=True, slots=True)
