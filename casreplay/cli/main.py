@@ -171,7 +171,7 @@ def run(
     try:
         return _invoke(session, words)
     except CasreplayError as error:
-        if isinstance(error, CorruptError) and not error.hint:
+        if isinstance(error, CorruptError) and not error.hint and not error.fields.get("purged"):
             error.hint = _hint_for_damage(session)
         session.out.error(error)
         return error.exit_code

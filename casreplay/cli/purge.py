@@ -108,7 +108,10 @@ def _print_plan(session: Session, plan: PurgePlan) -> None:
 
 def _ask(session: Session, plan: PurgePlan, options: dict[str, Any]) -> None:
     if not plan.blobs:
-        raise UnknownNameError("There is nothing left to erase there", hint="It may have been purged before")
+        raise UnknownNameError(
+            "There is nothing left to erase there",
+            hint="It may have been purged before; what is empty is never erased",
+        )
     if options["yes"] or not sys.stdin.isatty() or not session.out.is_terminal:
         return
     click.confirm("Erase this for ever?", abort=True)

@@ -22,6 +22,7 @@ from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
 from casreplay.clock import Clock
+from casreplay.codec.hashing import blob_id
 from casreplay.codec.records import Encoding, RecordType
 from casreplay.errors import AmbiguousNameError, UnknownNameError
 from casreplay.history.check_trees import losses
@@ -39,6 +40,7 @@ from casreplay.store.writer import SegmentWriter
 
 __all__ = ["PurgePlan", "PurgeResult", "blob_called", "blobs_at", "plan_purge", "purge"]
 
+EMPTY = blob_id(b"")
 KEPT_CACHES = ("paths",)
 """Caches that hold names only."""
 
@@ -133,6 +135,8 @@ def blob_called(store: DiskStore, name: str) -> BlobId:
 def plan_purge(store: DiskStore, snapshots: Sequence[Snapshot], blobs: Collection[BlobId]) -> PurgePlan:
     """Find out what destroying ``blobs`` concerns.
 
+    Empty content is left out: it holds no secret, and every empty file of all history would go with it.
+
     Args:
         store: the store.
         snapshots: all live snapshots, newest first.
@@ -144,7 +148,7 @@ def plan_purge(store: DiskStore, snapshots: Sequence[Snapshot], blobs: Collectio
         UnknownNameError: a blob is not in the store.
         CorruptError: a tree is damaged.
     """
-    wanted = frozenset(blobs)
+    wanted = frozenset(blobs) - {EMPTY}
     for blob in wanted:
         if not store.has(blob):
             raise UnknownNameError(f"No blob {blob.hex()} in the store", id=blob.hex())

@@ -284,3 +284,16 @@ def test_pieces_that_another_content_took_up_while_a_purge_waited_stay(race, tmp
     store = race(b"large", {b"longer": longer})
     assert not store.has(hashing.blob_id(LARGE))
     assert contents(store) == {(2, b"longer"): longer}
+
+
+def test_a_file_that_was_empty_once_does_not_take_every_empty_file_along(store):
+    commit_folder(store, {b".env": b"", b"pkg": {b"__init__.py": b""}})
+    commit_folder(store, {b".env": SECRET, b"pkg": {b"__init__.py": b""}})
+    plan, _ = purged(store, b".env")
+    assert plan.blobs == (hashing.blob_id(SECRET),)
+    assert contents(store) == {
+        (1, b".env"): b"",
+        (1, b"pkg/__init__.py"): b"",
+        (2, b"pkg/__init__.py"): b"",
+    }
+    assert plan_purge(store, live(store), {hashing.blob_id(b"")}).blobs == ()
