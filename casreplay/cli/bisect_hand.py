@@ -297,7 +297,9 @@ def view(session: Session, *, folder: str | None) -> None:
     import os  # noqa: PLC0415 - start-up speed
 
     from casreplay.history.bisect_folder import WorkFolder, remove_folder  # noqa: PLC0415 - start-up speed
+    from casreplay.workspace.platform import require_folder_calls  # noqa: PLC0415 - start-up speed
 
+    require_folder_calls()
     hand = Hand.load(session)
     found = hand.candidate() if not hand.is_open else None
     if found is None or isinstance(found, Outcome):
@@ -317,7 +319,9 @@ def _view_folder(session: Session) -> str:
     import tempfile  # noqa: PLC0415 - start-up speed
 
     store = session.repository().store
-    return os.path.join(tempfile.gettempdir(), f"{VIEW_PREFIX}{os.getuid()}-{store.id.hex()[:12]}")
+    return os.path.join(
+        tempfile.gettempdir(), f"{VIEW_PREFIX}{getattr(os, 'getuid', int)()}-{store.id.hex()[:12]}"
+    )
 
 
 COMMANDS = (start, good, bad, skip, next_, status, log, replay, reset, view)

@@ -138,10 +138,13 @@ def test_where_nothing_can_be_opened_relative_to_a_folder_stores_are_read_and_no
         "restore @~1",
         "restore @~1 --dry-run",
         "restore @ --to ../elsewhere",
+        "bisect view",
     ):
         done = bare(WITHOUT_FOLDER_CALLS, line, code=2)
         assert "has no calls relative to an open folder" in done.stderr, line
         assert "Windows Subsystem for Linux" in done.stderr
+    for line in ("bisect start @~2 @", "bisect status", "bisect bad", "bisect reset"):
+        bare(WITHOUT_FOLDER_CALLS, line)
     done = bare(WITHOUT_FOLDER_CALLS, "bisect @~2 @ --run true", code=2)
     assert "has no process groups" in done.stderr
     assert not (history.folder.parent / "elsewhere").exists()
