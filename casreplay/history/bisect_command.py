@@ -46,6 +46,8 @@ __all__ = ["RUN_LOG", "bisect_command"]
 
 RUN_LOG = "bisect-run.jsonl"
 MAX_REPEATS = 12
+SAVE_COPIED = 256
+"""The log is written after every run, and after so many verdicts that were carried over."""
 
 
 def bisect_command(
@@ -109,8 +111,7 @@ class _CommandRun:
         self._request = request
         self._line = line
         self._listener = listener
-        changes = partial(diff_trees, store, folders=True)
-        self._traced = TracedRuns(changes) if request.trace else None
+        self._traced = TracedRuns(store) if request.trace else None
         self._judge = Judge(line.size, any_failure=request.any_failure)
         self._predicate = command.line
         self._cache_name = f"bisect-verdicts-{blob_id(_digest(command, request)).hex()[:16]}.jsonl"
@@ -160,7 +161,11 @@ class _CommandRun:
             request.clock,
             self._traced,
         )
-        outcome = run_search(searcher, job, pool, width=max(request.jobs, 1))
+        try:
+            outcome = run_search(searcher, job, pool, width=max(request.jobs, 1))
+        except BaseException:
+            self._save()
+            raise
         self._state = replace(self._state, over=True)
         self._save()
         if request.use_cache:
@@ -257,7 +262,9 @@ class _CommandRun:
                 record.note,
             )
         )
-        self._save()
+        # A verdict carried over costs next to nothing: writing the log for each would be most of it.
+        if not record.copied or not len(self._state.rows) % SAVE_COPIED:
+            self._save()
         self._listener.probe(self._line, record)
 
     def _save(self) -> None:

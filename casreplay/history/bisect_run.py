@@ -193,7 +193,7 @@ class SearchJob:
         seen = self.cache.get(self.line.keys[position])
         if seen is not None or self.traced is None or step.why == "ends":
             return seen, False
-        return self.traced.speaks_for(position, self.line.first(position).root), True
+        return self.traced.speaks_for(self.line.first(position)), True
 
 
 def run_search(searcher: Searcher, job: SearchJob, executor: Executor, *, width: int = 1) -> Outcome:
@@ -216,7 +216,9 @@ def run_search(searcher: Searcher, job: SearchJob, executor: Executor, *, width:
             step = searcher.next_step(width)
             if isinstance(step, Outcome):
                 return step
-            if not _round(searcher, step, job, executor, deadline):
+            in_time = _round(searcher, step, job, executor, deadline)
+            # A round of verdicts that are known runs nothing, and so waits for nothing.
+            if not in_time or (deadline is not None and job.clock() >= deadline):
                 job.runner.cancel_all()
                 return searcher.conclude(f"the budget of {job.budget_s:g} s is spent")
     except BaseException:
@@ -256,7 +258,7 @@ def _settle(  # noqa: PLR0913 - what _round knows, for each of its verdicts
     if not seen.cached:
         job.cache.add(job.line.keys[position], seen)
         if job.traced is not None:
-            job.traced.add(position, job.line.first(position).root, seen)
+            job.traced.add(position, job.line.first(position), seen)
     verdict, note = job.judge.settle(position, seen)
     searcher.mark(position, verdict, copied=copied)
     elapsed = 0 if seen.cached else seen.elapsed_ns

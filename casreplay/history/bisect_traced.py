@@ -1,76 +1,89 @@
 """The traced runs of a search, and which of them speak for a snapshot that was not run.
 
-A run speaks for a snapshot when nothing it read differs there. Reads trees to find out
-what differs; runs nothing.
+A run speaks for a snapshot when nothing it read differs there. Reads trees to find out;
+runs nothing.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 from casreplay.history.bisect_model import Verdict
-from casreplay.history.bisect_reads import Reads, concerns
+from casreplay.history.bisect_reads import Reads
+from casreplay.history.bisect_same import MAX_READ_DEPTH, SameReads
 from casreplay.history.observations import Observation
-from casreplay.model.changes import Change
-from casreplay.model.ids import TreeId
+from casreplay.model.objects import Snapshot
+from casreplay.store.base import ObjectReader
 
 __all__ = ["TracedRuns"]
 
-MAX_COMPARED = 12
-"""Traced runs, the nearest first, that a snapshot is compared with before it is run."""
+MAX_ASKED = 32
+"""Distinct sets of reads, the newest first, that a snapshot is compared with before it is run."""
 
 
 @dataclass(slots=True)
-class _Known:
-    """One traced run that may stand for others."""
+class _Group:
+    """The runs that read the same paths, by what they found there."""
 
-    position: int
-    root: TreeId
-    seen: Observation
-    reads: Reads
+    same: SameReads
+    seen: dict[bytes, Observation] = field(default_factory=dict)
 
 
 @dataclass(slots=True)
 class TracedRuns:
-    """The traced runs of one search, and which of them speak for a snapshot that was not run.
+    """The traced runs of one search.
 
     Args:
-        changes: what differs between two trees, added and deleted folders included.
+        objects: where trees are read.
     """
 
-    changes: Callable[[TreeId, TreeId], Iterable[Change]]
+    objects: ObjectReader
     reused: int = 0
     unclear: dict[str, int] = field(default_factory=dict)
-    _known: list[_Known] = field(default_factory=list)
+    _groups: dict[Reads, _Group] = field(default_factory=dict)
     _last: dict[int, Reads] = field(default_factory=dict)
 
-    def add(self, position: int, root: TreeId, seen: Observation) -> None:
-        """Keep a run that was made."""
+    def add(self, position: int, snapshot: Snapshot, seen: Observation) -> None:
+        """Keep a run that was made on ``snapshot``."""
         reads = seen.reads
         if reads is None:
             return
         self._last[position] = reads
-        if not reads.proves:
-            why = reads.unclear or "the whole folder counts"
+        why = _why_not(reads)
+        if why:
             self.unclear[why] = self.unclear.get(why, 0) + 1
         elif seen.verdict is not None and (seen.verdict is not Verdict.SKIP or seen.signature is not None):
-            self._known = [one for one in self._known if one.position != position]
-            self._known.append(_Known(position, root, seen, reads))
+            # The counts say nothing about what has to be the same.
+            key = replace(reads, files=0, absent=0, outside=0)
+            group = self._groups.get(key)
+            if group is None:
+                group = self._groups[key] = _Group(SameReads(self.objects, key))
+            group.seen[group.same.value(snapshot.root, snapshot.tree)] = seen
 
     def reads_at(self, position: int) -> Reads | None:
         """What the last traced run at ``position`` read; ``None`` when none was."""
         return self._last.get(position)
 
-    def speaks_for(self, position: int, root: TreeId) -> Observation | None:
-        """The observation of a traced run that would have read the same in ``root``.
+    def speaks_for(self, snapshot: Snapshot) -> Observation | None:
+        """The observation of a traced run that would have read the same in ``snapshot``.
 
-        Cost: a diff with each of the ``MAX_COMPARED`` nearest traced runs, as far as its first
-        change that counts.
+        Cost: the folders on the way to what was read, those that no earlier snapshot shared.
         """
-        nearest: Sequence[_Known] = sorted(self._known, key=lambda one: abs(one.position - position))
-        for one in nearest[:MAX_COMPARED]:
-            if not any(concerns(one.reads, change) for change in self.changes(one.root, root)):
+        for group in list(reversed(self._groups.values()))[:MAX_ASKED]:
+            seen = group.seen.get(group.same.value(snapshot.root, snapshot.tree))
+            if seen is not None:
                 self.reused += 1
-                return one.seen
+                return seen
         return None
+
+
+def _why_not(reads: Reads) -> str:
+    """Why a run cannot stand for others; empty when it can."""
+    if reads.unclear:
+        return reads.unclear
+    if b"" in reads.whole:
+        return "the whole folder counts"
+    paths = (path for group in (reads.touched, reads.named, reads.listed, reads.whole) for path in group)
+    if any(path.count(b"/") >= MAX_READ_DEPTH for path in paths):
+        return "it looked too deep"
+    return ""
