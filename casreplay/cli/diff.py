@@ -102,9 +102,9 @@ def _changes(
     renames: bool,
 ) -> Sequence[Change]:
     """The changes from one root to the other; says so when not every possible rename was compared."""
-    from casreplay.history.diff import diff_trees  # noqa: PLC0415 - start-up speed
+    from casreplay.history.diff_divided import changes_between  # noqa: PLC0415 - start-up speed
 
-    changes = list(diff_trees(objects, *roots, paths=paths))
+    changes = changes_between(objects, *roots, paths=paths)
     if not renames:
         return changes
     from casreplay.history.renames import detect_renames  # noqa: PLC0415 - start-up speed

@@ -27,7 +27,17 @@ from casreplay.model.objects import EntryKind, Tree, TreeEntry, TreeNode
 from casreplay.model.paths import MAX_DEPTH, display, is_inside
 from casreplay.store.base import ObjectReader
 
-__all__ = ["classify", "counts", "diff_trees", "summary", "without_full_folders"]
+__all__ = [
+    "Pending",
+    "changes_below",
+    "classify",
+    "compare",
+    "counts",
+    "diff_trees",
+    "pending_root",
+    "summary",
+    "without_full_folders",
+]
 
 EMPTY = Tree([], b"", b"", (), (), b"", (), b"")
 EMPTY_CONTENT = hashing.content_id(encode_tree(EMPTY)[0])
@@ -41,7 +51,7 @@ Side = tuple[TreeId, bytes | None] | None
 """One side of a folder: where to read it and the content id stated for it; ``None``: not there."""
 
 
-class _Pending(NamedTuple):
+class Pending(NamedTuple):
     """A folder whose contents must be compared."""
 
     path: bytes
@@ -72,9 +82,20 @@ def diff_trees(
         MissingObjectError: a tree is not in the store.
         CorruptError: a tree is damaged or deeper than 1,024 folders.
     """
-    wanted = tuple(paths)
-    start = _Pending(b"", (before, None) if before else None, (after, None) if after else None)
-    stack = [iter(_compare(objects, start, wanted, folders=folders))] if before != after else []
+    if before != after:
+        yield from changes_below(objects, pending_root(before, after), tuple(paths), folders=folders)
+
+
+def pending_root(before: TreeId | None, after: TreeId | None) -> Pending:
+    """The comparison that ``diff_trees`` begins with."""
+    return Pending(b"", (before, None) if before else None, (after, None) if after else None)
+
+
+def changes_below(
+    objects: ObjectReader, folder: Pending, wanted: tuple[bytes, ...], *, folders: bool, depth: int = 0
+) -> Iterator[Change]:
+    """The changes in and below one folder that is ``depth`` folders down, as ``diff_trees`` gives them."""
+    stack = [iter(compare(objects, folder, wanted, folders=folders))]
     while stack:
         item = next(stack[-1], None)
         if item is None:
@@ -82,16 +103,16 @@ def diff_trees(
         elif isinstance(item, Change):
             yield item
         else:
-            if len(stack) >= MAX_DEPTH:
+            if depth + len(stack) >= MAX_DEPTH:
                 raise CorruptError(
                     f"A tree is deeper than {MAX_DEPTH} folders", path=display(item.path[:200])
                 )
-            stack.append(iter(_compare(objects, item, wanted, folders=folders)))
+            stack.append(iter(compare(objects, item, wanted, folders=folders)))
 
 
-def _compare(
-    objects: ObjectReader, folder: _Pending, wanted: tuple[bytes, ...], *, folders: bool
-) -> list[Change | _Pending]:
+def compare(
+    objects: ObjectReader, folder: Pending, wanted: tuple[bytes, ...], *, folders: bool
+) -> list[Change | Pending]:
     """The changes of one folder's own entries and the folders to enter, in path order.
 
     A folder's contents sort as ``name/``, its own change as ``name``: so the paths
@@ -102,7 +123,7 @@ def _compare(
     except CorruptError as error:
         error.fields.setdefault("path", display(folder.path))
         raise
-    keyed: list[tuple[bytes, Change | _Pending]] = []
+    keyed: list[tuple[bytes, Change | Pending]] = []
     above = folder.path + b"/" if folder.path else b""
     for name, i, j in _rows(old, new):
         path = above + name
@@ -127,14 +148,14 @@ def _may_concern(path: bytes, wanted: tuple[bytes, ...]) -> bool:
     return any(is_inside(path, one) or is_inside(one, path) for one in wanted)
 
 
-def _below(path: bytes, a: Tree, i: int, b: Tree, j: int) -> _Pending | None:
+def _below(path: bytes, a: Tree, i: int, b: Tree, j: int) -> Pending | None:
     """The contents to compare where a row is a folder on either side; ``None`` when they are equal."""
     before, after = _side(a, i), _side(b, j)
     if before is None and after is None:
         return None
     if before is not None and after is not None and before[1] == after[1]:
         return None
-    return _Pending(path, before, after)
+    return Pending(path, before, after)
 
 
 def _side(tree: Tree, i: int) -> Side:

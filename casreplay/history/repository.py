@@ -303,11 +303,11 @@ class Repository:
         paths: Iterable[bytes],
         renames: bool,
     ) -> list[Change]:
-        from casreplay.history.diff import diff_trees
+        from casreplay.history.diff_divided import changes_between
         from casreplay.history.renames import detect_renames
 
         wanted = tuple(paths)
-        changes = list(diff_trees(objects, before.root if before else None, after, paths=wanted))
+        changes = changes_between(objects, before.root if before else None, after, paths=wanted)
         return list(detect_renames(changes, objects.get).changes) if renames else changes
 
     @contextmanager
