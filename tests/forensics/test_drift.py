@@ -8,8 +8,9 @@ from support.list_log import snapshot
 from support.tree_builder import DictObjects, build
 
 from casreplay.errors import UsageError
+from casreplay.forensics import drift
 from casreplay.forensics.drift import MAX_SAMPLES, measure, sample
-from casreplay.forensics.drift_metrics import MetricTools, make_metric
+from casreplay.forensics.drift_metrics import DEFAULT_METRICS, MetricTools, is_cheap, make_metric
 from casreplay.forensics.drift_plot import blocks, number, svg
 from casreplay.model.objects import Coverage
 
@@ -103,9 +104,30 @@ def test_sampling_by_count_by_time_and_by_default():
     assert sample([]) == []
     long = line * (MAX_SAMPLES // 10)
     assert len(sample(long)) == MAX_SAMPLES
+    assert sample(long, limit=None) == long
     for wrong in ("x", "0", "5y", "h", "-3"):
         with pytest.raises(UsageError):
             sample(line, wrong)
+
+
+def test_only_metrics_that_read_contents_or_run_commands_are_thinned():
+    assert all(map(is_cheap, (*DEFAULT_METRICS, "folders", "size:a", "lines:a", "value:a:b")))
+    assert not any(map(is_cheap, ("count:size", "secrets", "run:files", "nonsense")))
+
+
+def test_long_series_are_analysed_in_processes_as_in_one(monkeypatch):
+    folders = [{b"m": b"x" * (10 if i < 40 else 70), b"n": b"y" * (i % 7)} for i in range(120)]
+    objects, line = history(folders)
+
+    def found():
+        names = ("size:m", "size:n", "size:gone", "bytes")
+        return measure(line, [make_metric(name, objects, TOOLS) for name in names])
+
+    alone = found()
+    monkeypatch.setattr(drift, "_WORTH_A_PROCESS", 10)
+    monkeypatch.setattr(drift.workers, "count", lambda: 3)
+    assert found() == alone
+    assert [len(one.values) for one in alone] == [120, 120, 0, 120]
 
 
 def test_block_pictures_have_the_asked_size_and_mark_turns():
