@@ -17,11 +17,14 @@ from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from functools import partial
 from itertools import chain
 
+from casreplay.errors import CasreplayError
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import BlobId
 from casreplay.model.objects import EntryKind
+from casreplay.workspace import workers
 
 __all__ = ["RenameResult", "detect_renames", "similarity"]
 
@@ -32,6 +35,8 @@ MAX_PAIRS = 10_000
 """Up to so many pairs, all are compared; beyond, a short list for each added file."""
 MAX_FILES = 2_000
 """Deleted, and as many added, files that are read at most."""
+MANY_FILES = 128
+"""Candidates from which on a second process helps to read them."""
 SHORT_LIST = 6
 """Deleted files compared with one added file when there are too many for all pairs."""
 MAX_TOTAL_BYTES = 64 << 20
@@ -57,7 +62,7 @@ class RenameResult:
 
 Pair = tuple[Change, Change]
 """A deleted and an added entry."""
-Pieces = Counter[bytes]
+Pieces = dict[bytes, int]
 """The lines of a file, cut at 64 bytes, with how often each occurs."""
 
 
@@ -68,7 +73,7 @@ def detect_renames(changes: Iterable[Change], read: Callable[[BlobId], bytes]) -
         changes: as ``diff_trees`` gives them.
         read: gives a blob's bytes; called once for each file that is a candidate.
 
-    Cost: nothing is read when contents are equal; otherwise the candidates, and at most
+    Cost: nothing is read when contents are equal; otherwise the candidates (many: by two processes), and at most
     ``MAX_PAIRS`` comparisons of about 0.1 ms each.
 
     Raises:
@@ -168,11 +173,7 @@ def _similar_pairs(
         return [], True
     gone, new = _within_limits(gone), _within_limits(new)
     is_complete = number == (len(gone), len(new))
-    pieces: dict[bytes, Pieces] = {}
-    for change in (*gone, *new):
-        blob = _blob(change)
-        if blob is not None:
-            pieces[change.path] = Counter(_PIECES.findall(read(blob)))
+    pieces = _pieces_of_all(gone, new, read)
     if len(gone) * len(new) <= MAX_PAIRS:
         pairs = [(before, after) for after in new for before in gone]
     else:
@@ -186,6 +187,29 @@ def _similar_pairs(
                 scored.append((score, before, after))
     scored.sort(key=lambda item: (-item[0], _rank(item[1], item[2]), item[2].path, item[1].path))
     return scored, is_complete
+
+
+def _pieces_of_all(
+    gone: list[Change], new: list[Change], read: Callable[[BlobId], bytes]
+) -> dict[bytes, Pieces]:
+    """The pieces of every candidate by path; of many, one side is read by a forked worker."""
+    if len(gone) + len(new) >= MANY_FILES and workers.count() > 1:
+        try:
+            one, other = workers.run([partial(_pieces_of, side, read) for side in (new, gone)])
+        except CasreplayError:
+            pass  # a worker's error says less than it knew: alone it comes again
+        else:
+            return {**one, **other}
+    return _pieces_of((*gone, *new), read)
+
+
+def _pieces_of(changes: Iterable[Change], read: Callable[[BlobId], bytes]) -> dict[bytes, Pieces]:
+    pieces: dict[bytes, Pieces] = {}
+    for change in changes:
+        blob = _blob(change)
+        if blob is not None:
+            pieces[change.path] = dict(Counter(_PIECES.findall(read(blob))))
+    return pieces
 
 
 def _short_listed(gone: list[Change], new: list[Change], pieces: dict[bytes, Pieces]) -> list[Pair]:

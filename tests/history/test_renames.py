@@ -5,9 +5,11 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tree_builder import DictObjects, Symlink, root_of
 
+from casreplay.errors import CorruptError
 from casreplay.history import renames
 from casreplay.history.diff import diff_trees
 from casreplay.history.renames import detect_renames, similarity
+from casreplay.workspace import workers
 
 TEXT = b"".join(b"line number %d\n" % i for i in range(50))
 EDITED = TEXT.replace(b"number 7\n", b"number seven\n")
@@ -140,3 +142,27 @@ def test_no_path_is_lost_or_told_twice(before, after):
     assert sorted(gone) == sorted(set(before) - set(after))
     assert sorted(new) == sorted(set(after) - set(before))
     assert [c.path for c in result.changes] == sorted(c.path for c in result.changes)
+
+
+def test_many_candidates_are_read_by_two_processes_with_the_same_result(monkeypatch):
+    monkeypatch.setattr(workers, "count", lambda: 2)
+    before = {b"old%d" % i: TEXT.replace(b"number", b"%d" % (i * 7919)) for i in range(12)}
+    after = {b"new%d" % i: EDITED.replace(b"number", b"%d" % (i * 7919)) for i in range(14)}
+    alone, alone_objects = detected(before, after)
+    monkeypatch.setattr(renames, "MANY_FILES", 2)
+    divided, objects = detected(before, after)
+    assert divided == alone
+    assert sum(change.kind.sigil == "R" for change in divided.changes) == 12
+    assert 0 < len(objects.read) < len(alone_objects.read)
+
+
+def test_damage_that_the_second_process_meets_is_told_as_if_alone(monkeypatch):
+    monkeypatch.setattr(workers, "count", lambda: 2)
+    monkeypatch.setattr(renames, "MANY_FILES", 2)
+    objects = DictObjects()
+    changes = list(diff_trees(objects, root_of(objects, {b"a": TEXT}), root_of(objects, {b"b": EDITED})))
+    blob = next(change.before.blob_id for change in changes if change.before)
+    objects.kept[blob] = b"damaged"
+    with pytest.raises(CorruptError) as caught:
+        detect_renames(changes, objects.get)
+    assert caught.value.fields["object"] == blob.hex()
