@@ -73,8 +73,8 @@ def detect_renames(changes: Iterable[Change], read: Callable[[BlobId], bytes]) -
         changes: as ``diff_trees`` gives them.
         read: gives a blob's bytes; called once for each file that is a candidate.
 
-    Cost: nothing is read when contents are equal; otherwise the candidates (many: by two processes), and at most
-    ``MAX_PAIRS`` comparisons of about 0.1 ms each.
+    Cost: nothing is read when contents are equal; otherwise the candidates, many of
+    them by two processes, and at most ``MAX_PAIRS`` comparisons of about 0.1 ms each.
 
     Raises:
         CorruptError: from ``read``.
