@@ -80,7 +80,9 @@ class FlipFinder:
         )
 
     def _in_flips(self, gaps: list[tuple[int, int]]) -> list[tuple[int, int]]:
-        inside = [(f.last, f.first) for f in self.board.flips()]
+        inside = [(f.last, f.first) for f in self.board.flips() if f.first - f.last > 1]
+        if not inside:
+            return []
         return [g for g in gaps if any(low < g[0] and g[1] < high for low, high in inside)]
 
     def _unconfirmed(self) -> list[int]:

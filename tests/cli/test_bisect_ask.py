@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import select
 import signal
 import subprocess
 import sys
@@ -24,6 +25,7 @@ OWN_TERMINAL = (
 """Makes standard input the controlling terminal, so that Ctrl-C is a signal, and becomes the program."""
 END_OF_FILE = b"\x04"
 CTRL_C = b"\x03"
+PATIENCE_S = 2.0
 
 
 @pytest.fixture
@@ -56,8 +58,13 @@ class Conversation:
 
     def hold(self, answer):
         """Answer every question; the exit code and everything that was said."""
-        asked = 0
+        asked, reply = 0, b""
         while True:
+            # A signal that comes between the question and the read that waits for the answer is only
+            # noticed after that read: it is sent again, as a person would press Ctrl-C again.
+            if not select.select([self._ours], [], [], PATIENCE_S)[0] and reply in (CTRL_C, signal.SIGTERM):
+                self._send(reply)
+                continue
             try:
                 piece = os.read(self._ours, 65536)
             except OSError:  # Linux says that the other end is gone by an error
@@ -71,12 +78,15 @@ class Conversation:
                 self.shown.append(int(number))
                 self.folders.append(Path(os.fsdecode(folder)))
                 reply = answer(self.folders[-1])
-                if isinstance(reply, bytes):
-                    os.write(self._ours, reply)
-                else:
-                    self.process.send_signal(reply)
+                self._send(reply)
         os.close(self._ours)
         return self.process.wait(20)
+
+    def _send(self, reply):
+        if isinstance(reply, bytes):
+            os.write(self._ours, reply)
+        else:
+            self.process.send_signal(reply)
 
 
 def judge(folder):
