@@ -252,7 +252,8 @@ def _live_bytes(record: StoredRecord, live: set[int]) -> int:
     if not needed:
         return 0
     raw = sum(header.lengths[i] for i in needed)
-    return header.total_bytes * raw // max(1, header.raw_bytes)
+    # Never nothing: an empty file has no bytes in its group and is lost with it all the same.
+    return max(1, header.total_bytes * raw // max(1, header.raw_bytes))
 
 
 def _mtime_ns(store: DiskStore, number: int) -> int:

@@ -60,3 +60,22 @@ def test_a_version_left_behind_by_a_gc_is_not_taken_for_stored(place, log_bytes)
     with open_repository() as repository:
         assert repository.read(back, b"log") == log + b"more" * 100
         assert not fsck(repository.store, data=True).problems
+
+
+def test_an_empty_file_keeps_the_group_it_shares(place, monkeypatch):
+    """An empty content takes no bytes of its group, and is needed all the same."""
+    monkeypatch.setattr("casreplay.store.segments.SEAL_BYTES", 1 << 20)  # each commit into a segment of its own
+    work, open_repository = place
+    (work / "empty").touch()
+    (work / "note").write_text("goes with the first snapshot")
+    with open_repository() as repository:
+        first = repository.commit(CommitOptions(label="one")).snapshot
+    (work / "note").unlink()
+    with open_repository() as repository:
+        last = repository.commit(CommitOptions(label="two")).snapshot
+    with open_repository() as repository:
+        store = repository.store
+        store.log.remove([first.id], "test")
+        collect(store, [last.root], clock=repository.clock, rules=GcRules(max_dead_share=0.0, grace_ns=0))
+        assert fsck(store, data=True).is_clean
+        assert repository.read(last, b"empty") == b""
