@@ -9,7 +9,6 @@ objects already written are unreferenced and reclaimed by ``gc``.
 
 from __future__ import annotations
 
-import gc
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
@@ -21,6 +20,7 @@ from casreplay.clock import Clock, monotonic_ns, system_clock
 from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_snapshot
 from casreplay.errors import LockedError
+from casreplay.history.collector import no_collector
 from casreplay.history.ingest import Destination, Ingested, ingest
 from casreplay.history.scan import Scan, ScanOptions, scan
 from casreplay.history.treebuild import Built, build
@@ -158,7 +158,7 @@ class Committer:
         """
         started = monotonic_ns()
         head = self._store.log.head()
-        with _no_collector(), self._store.writer() as writer:
+        with no_collector(), self._store.writer() as writer:
             trees = _Trees(self._store, writer, hold=head is not None)
             seen, ingested = self._look(options, head, writer, monitor, trees)
             is_named = bool(options.label or options.tags)
@@ -215,7 +215,7 @@ class Committer:
         For ``status`` and ``diff`` against the folder: ``writer`` may be one that keeps
         everything in memory.
         """
-        with _no_collector():
+        with no_collector():
             trees = _Trees(self._store, writer, hold=False)
             seen, _ = self._look(CommitOptions(), self._store.log.head(), writer, monitor, trees)
         return seen.built.root, seen.coverage
@@ -230,7 +230,7 @@ class Committer:
         started, head = monotonic_ns(), self._store.log.head()
         if head is None or options.label or options.tags:
             return None
-        with _no_collector():
+        with no_collector():
             seen, _ = self._look(options, head, writer, monitor, _Trees(self._store, writer, hold=True))
         if seen.built.content != head.tree or writer.has_new_content:
             return None
@@ -381,18 +381,6 @@ class _Trees:
     def _store(self, tree_id: TreeId, canonical: bytes, old: bytes) -> None:
         base = TreeId(ObjectId(old)) if any(old) and old != tree_id else None
         self._writer.put_tree(tree_id, canonical, base)
-
-
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """No garbage collection while millions of short-lived values come and go without cycles."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
 
 
 def _as_cached(cache: StatCache) -> Built:

@@ -12,6 +12,7 @@ from dataclasses import dataclass, replace
 
 from casreplay.errors import StoreIOError, UnknownNameError, UsageError
 from casreplay.history import walk as walking
+from casreplay.history.collector import no_collector
 from casreplay.model.ids import TreeId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import EntryKind, Snapshot, TreeEntry
@@ -85,6 +86,7 @@ class Restored:
         return tuple(problem for problem in self.problems if problem.code not in NOTES)
 
 
+@no_collector()
 def restore_workspace(
     objects: ObjectReader,
     root: TreeId,
@@ -126,6 +128,7 @@ def restore_workspace(
     return replace(restored, backup=saved, undo=undo)
 
 
+@no_collector()
 def restore_to(objects: ObjectReader, root: TreeId, folder: bytes, options: RestoreOptions) -> Restored:
     """Write a tree into another folder, which is made when it does not exist.
 

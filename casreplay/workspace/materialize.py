@@ -15,7 +15,7 @@ import contextlib
 import errno
 import os
 import stat
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 
@@ -45,9 +45,13 @@ FOLDER_WEIGHT_BYTES = 30_000
 FILE_WEIGHT_BYTES = 40_000
 """What creating a folder or a file costs, in bytes of content that cost as much."""
 ADVANCE_EVERY = 256
+SHARES_EACH = 16
+"""Shares of the work for each process, so that all end at about the same time."""
 
 Failure = tuple[str, bytes, str]
 """(code, path, reason): what a worker sends back for an entry that failed."""
+Outcome = tuple[int, int, list[Failure]]
+"""Files written, bytes written, what failed."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -156,14 +160,14 @@ class _Run:
         self._options.monitor.stage("restoring", files + sum(len(work.links) for work in links), "files")
         jobs = 1 if files < MIN_PARALLEL_FILES else self._options.jobs or workers.count()
         ordered = _in_reading_order(folders, content)
-        parts = workers.split_by_weight([_weight(work) for work in ordered], jobs) if ordered else []
-        self._scale = max(1, len(parts))
-        tasks: list[Callable[[], tuple[int, int, list[Failure]]]]
-        tasks = [partial(self._write_files, ordered[part.start : part.stop]) for part in parts]
+        shares = jobs if jobs == 1 else SHARES_EACH * jobs
+        parts = workers.split_by_weight([_weight(work) for work in ordered], shares)
+        self._scale = jobs
         if links:
             many = sum(len(work.links) for work in links) >= MIN_PARALLEL_FILES
             link_parts = workers.deal(links, jobs if many else 1)
-        results = workers.run(tasks)
+        with workers.Deck(len(parts)) as deck:
+            results = workers.run([partial(self._draw, ordered, parts, deck)] * jobs)
         if links:
             results += workers.run([partial(self._write_links, part) for part in link_parts])
         for count, size, failures in results:
@@ -171,7 +175,18 @@ class _Run:
             applied.written_bytes += size
             _report(applied, failures)
 
-    def _write_files(self, folders: Sequence[FolderWork]) -> tuple[int, int, list[Failure]]:
+    def _draw(self, folders: Sequence[FolderWork], parts: Sequence[range], deck: workers.Deck) -> Outcome:
+        """Write shares until none is left: whoever is slow takes fewer."""
+        count = size = 0
+        failures: list[Failure] = []
+        for number in deck:
+            part = parts[number]
+            more, length, failed = self._write_files(folders[part.start : part.stop])
+            count, size = count + more, size + length
+            failures += failed
+        return count, size, failures
+
+    def _write_files(self, folders: Sequence[FolderWork]) -> Outcome:
         count = size = 0
         failures: list[Failure] = []
         with FolderStack(self._root_fd) as stack:
@@ -192,7 +207,7 @@ class _Run:
                 self._advance(len(work.files))
         return count, size, failures
 
-    def _write_links(self, folders: Sequence[FolderWork]) -> tuple[int, int, list[Failure]]:
+    def _write_links(self, folders: Sequence[FolderWork]) -> Outcome:
         count = size = 0
         failures: list[Failure] = []
         with FolderStack(self._root_fd) as stack:

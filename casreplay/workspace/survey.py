@@ -17,7 +17,7 @@ from casreplay.model.objects import NO_ID, EntryKind, EntryState, TreeEntry
 from casreplay.model.paths import display
 from casreplay.model.problems import Problem
 from casreplay.workspace import workers
-from casreplay.workspace.capture import FileStream, read_file, read_link
+from casreplay.workspace.capture import FileStat, FileStream, read_file, read_link, read_listed
 from casreplay.workspace.folders import FolderStack, open_root
 from casreplay.workspace.scanner import list_folder
 from casreplay.workspace.steps import Entry
@@ -91,13 +91,13 @@ def _entry(folder_fd: int, name: bytes, row: Row) -> TreeEntry:
         kind = EntryKind.EXECUTABLE
     state, object_id, size = EntryState.COMPLETE, NO_ID, 0
     if kind.has_content:
-        state, object_id, size = _content_id(folder_fd, name, kind, row[1])
+        state, object_id, size = _content_id(folder_fd, name, kind, row)
     return TreeEntry(name, kind, state, row[0] & 0o7777, size, row[2], object_id)
 
 
-def _content_id(folder_fd: int, name: bytes, kind: EntryKind, size: int) -> tuple[EntryState, bytes, int]:
+def _content_id(folder_fd: int, name: bytes, kind: EntryKind, row: FileStat) -> tuple[EntryState, bytes, int]:
     """State, blob id and length of a file's or link's content, zeros where it cannot be read."""
-    if kind is not EntryKind.SYMLINK and size > STREAM_BYTES:
+    if kind is not EntryKind.SYMLINK and row[1] > STREAM_BYTES:
         hasher = BlobHasher()
         try:
             with FileStream(folder_fd, name) as stream:
@@ -107,6 +107,10 @@ def _content_id(folder_fd: int, name: bytes, kind: EntryKind, size: int) -> tupl
         except OSError:
             return EntryState.UNREADABLE, NO_ID, 0
         return result.state, hasher.id(), result.stat[1]
+    if kind is not EntryKind.SYMLINK:
+        data = read_listed(folder_fd, name, row)
+        if data is not None:
+            return EntryState.COMPLETE, blob_id(data), len(data)
     captured = read_link(folder_fd, name) if kind is EntryKind.SYMLINK else read_file(folder_fd, name)
     if captured.data is None:
         return captured.state, NO_ID, 0
@@ -192,6 +196,7 @@ def _difference(folder_fd: int, name: bytes, entry: TreeEntry, *, contents: bool
         return ""
     if s.st_size != entry.size_bytes:
         return f"it has {s.st_size} bytes, not {entry.size_bytes}"
-    if contents and _content_id(folder_fd, name, kind, s.st_size)[1] != entry.id:
+    row = (s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
+    if contents and _content_id(folder_fd, name, kind, row)[1] != entry.id:
         return "its content differs"
     return ""
