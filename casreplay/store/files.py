@@ -40,6 +40,8 @@ __all__ = [
 
 FILE_MODE = 0o600
 FOLDER_MODE = 0o700
+_LARGE_BYTES = 1 << 20
+"""A write of this much is sent on its way to the disk at once: the disk works while we go on."""
 
 Bytes = bytes | bytearray | memoryview
 _T = TypeVar("_T")
@@ -208,10 +210,13 @@ class _OsAppendFile:
         self._guarded("write to", lambda: self._write_all(memoryview(data)))
 
     def _write_all(self, view: memoryview) -> None:
+        start = self.size
         while view:
             written = os.write(self._descriptor, view)
             self.size += written
             view = view[written:]
+        if self.size - start >= _LARGE_BYTES:
+            platform.start_writing(self._descriptor, start, self.size - start)
 
     def sync(self) -> None:
         self._guarded("sync", lambda: platform.sync_descriptor(self._descriptor))

@@ -20,7 +20,7 @@ from typing import Self
 
 from casreplay.model.objects import EntryState
 
-__all__ = ["Captured", "FileStat", "FileStream", "read_file", "read_link", "read_listed"]
+__all__ = ["Captured", "FileStat", "FileStream", "read_file", "read_link", "read_listed", "read_start"]
 
 ATTEMPTS = 3
 WAITS_S = (0.0, 0.01, 0.05)
@@ -84,19 +84,29 @@ def read_listed(folder_fd: int, name: bytes, row: FileStat) -> bytes | None:
     ``None`` asks for. A FIFO or socket that took the name is not read from, for it has no
     offsets. Cost: open, ``pread``, ``fstat``, close.
     """
+    found = read_start(folder_fd, name, row[1] + 1)
+    if found is None:
+        return None
+    data, after = found
+    return data if len(data) == row[1] and after == row else None
+
+
+def read_start(folder_fd: int, name: bytes, count: int) -> tuple[bytes, FileStat] | None:
+    """At most ``count`` bytes from the start of ``name``, and its row afterwards; ``None`` where that fails.
+
+    Nothing is taken out of a FIFO: ``pread`` refuses what has no offsets. Cost: open, ``pread``,
+    ``fstat``, close.
+    """
     if _pread is None:
         return None
-    size = row[1]
     try:
         fd = os.open(name, _OPEN_FILE, dir_fd=folder_fd)
         try:
-            data = _pread(fd, size + 1, 0)
-            after = os.fstat(fd)
+            return _pread(fd, count, 0), _row(os.fstat(fd))
         finally:
             os.close(fd)
     except OSError:
         return None
-    return data if len(data) == size and _row(after) == row else None
 
 
 def read_file(folder_fd: int, name: bytes, *, sleep: Sleep = time.sleep) -> Captured:

@@ -273,3 +273,6 @@ def test_reading_in_disk_order(store):
     ids = [hashing.blob_id(raw) for raw in raws]
     missing = blob(b"missing")[0]
     assert store.in_disk_order([missing, *ids[::-1]]) == [*ids, missing]
+    places = store.locate([*ids, missing])
+    assert places == sorted(places)
+    assert places[-2] < places[-1]
