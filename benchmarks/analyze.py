@@ -13,10 +13,9 @@ import os
 import random
 import shutil
 import sys
-import tempfile
 from pathlib import Path
 
-from measure import Cost, run
+from measure import Cost, run, scratch
 from peers import PEERS, Casreplay
 
 SEED = 20261123
@@ -132,7 +131,7 @@ def main():
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     parser.add_argument("--keep", action="store_true", help="leave the scratch folder for a profile")
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="analyze-", dir=options.work))
+    work = scratch("analyze-", options.work)
     try:
         workspace = work / "workspace"
         workspace.mkdir()

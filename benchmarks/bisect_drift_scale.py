@@ -16,10 +16,11 @@ import random
 import shutil
 import subprocess
 import sys
-import tempfile
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from measure import scratch
 
 from casreplay.codec.hashing import blob_id
 from casreplay.codec.manifest import decode_snapshot, encode_snapshot
@@ -151,7 +152,7 @@ def main():
     parser.add_argument("--log-snapshots", type=int, default=20_000)
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     options = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="drift-", dir=options.work))
+    work = scratch("drift-", options.work)
     try:
         began = time.perf_counter()
         many_files(work / "files", options.snapshots)

@@ -11,12 +11,11 @@ import random
 import shutil
 import statistics
 import sys
-import tempfile
 from pathlib import Path
 
 import tables
 from content import log_lines
-from measure import Cost
+from measure import Cost, scratch
 from peers import PEERS
 from run import file_system, present
 
@@ -102,7 +101,7 @@ def main():
     parser.add_argument("--peers", default="casreplay")
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     args = parser.parse_args()
-    args.work = Path(tempfile.mkdtemp(prefix="growing-", dir=args.work))
+    args.work = scratch("growing-", args.work)
     try:
         rows = [measure(name, args) for name in present(args.peers.split(","))]
         result = {

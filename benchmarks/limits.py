@@ -13,7 +13,6 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from functools import partial
 from pathlib import Path
@@ -21,7 +20,7 @@ from pathlib import Path
 import tables
 import zstandard
 from blake3 import blake3
-from measure import warm
+from measure import scratch, warm
 from run import file_system
 from workspaces import PROFILES, generate
 
@@ -245,7 +244,7 @@ def main():
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     parser.add_argument("--workspace", type=Path, help="a workspace of that profile that already exists")
     args = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="limits-", dir=args.work))
+    work = scratch("limits-", args.work)
     try:
         root = str(args.workspace or work / "workspace")
         if not args.workspace:

@@ -12,12 +12,11 @@ import os
 import shutil
 import statistics
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import tables
-from measure import CommandError, Cost, run
+from measure import CommandError, Cost, run, scratch
 from peers import CHECKOUT, PEERS, Casreplay
 from run import file_system
 
@@ -137,7 +136,7 @@ def main():
     parser.add_argument("--runs", type=int, default=3)
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     args = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="log-", dir=args.work))
+    work = scratch("log-", args.work)
     try:
         prepare(work / "workspace")
         peer = PEERS["casreplay"](work / "workspace", work / "store")

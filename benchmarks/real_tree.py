@@ -17,12 +17,11 @@ import stat
 import subprocess
 import sys
 import sysconfig
-import tempfile
 import time
 from pathlib import Path
 
 import tables
-from measure import CommandError, Cost, warm
+from measure import CommandError, Cost, scratch, warm
 from peers import PEERS, Casreplay
 from run import file_system, present
 from scenario import PAUSE_S
@@ -207,7 +206,7 @@ def play(args, work):
 
 def main():
     args = options()
-    work = Path(tempfile.mkdtemp(prefix="real-", dir=args.work))
+    work = scratch("real-", args.work)
     try:
         rows, said = play(args, work)
         machine = f"{os.cpu_count()} processors, {file_system(work)}"

@@ -14,11 +14,11 @@ import os
 import platform
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import tables
+from measure import scratch
 from peers import PEERS, Casreplay
 from scenario import METRICS, Bench
 from workspaces import PROFILES
@@ -91,9 +91,7 @@ def options():
         Casreplay.entry = (os.path.abspath(args.casreplay),)
     args.peers = present(args.peers.split(","))
     args.name = args.name or args.profile + (f"-history{args.history}" if args.history else "")
-    if args.work:
-        args.work.mkdir(parents=True, exist_ok=True)
-    args.work = Path(tempfile.mkdtemp(prefix="bench-", dir=args.work))
+    args.work = scratch("bench-", args.work)
     return args
 
 

@@ -12,12 +12,11 @@ import shutil
 import statistics
 import subprocess
 import sys
-import tempfile
 import time
 from pathlib import Path
 
 import tables
-from measure import Cost, run, warm
+from measure import Cost, run, scratch, warm
 from peers import PEERS, Casreplay
 from run import file_system
 from scenario import PAUSE_S
@@ -49,7 +48,7 @@ def main():
     parser.add_argument("--runs", type=int, default=20)
     parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     args = parser.parse_args()
-    work = Path(tempfile.mkdtemp(prefix="startup-", dir=args.work))
+    work = scratch("startup-", args.work)
     try:
         workspace = work / "workspace"
         generate("small", workspace)
