@@ -64,7 +64,7 @@ def test_a_version_left_behind_by_a_gc_is_not_taken_for_stored(place, log_bytes)
 
 def test_an_empty_file_keeps_the_group_it_shares(place, monkeypatch):
     """An empty content takes no bytes of its group, and is needed all the same."""
-    monkeypatch.setattr("casreplay.store.segments.SEAL_BYTES", 1 << 20)  # each commit into a segment of its own
+    monkeypatch.setattr("casreplay.store.segments.SEAL_BYTES", 1 << 20)  # a segment for each commit
     work, open_repository = place
     (work / "empty").touch()
     (work / "note").write_text("goes with the first snapshot")
