@@ -435,20 +435,25 @@ class Repository:
             return restoring.restore_workspace(
                 self.objects, snapshot.root, self.root, lambda: self._backup(snapshot), wanted
             )
+        return restoring.restore_workspace(
+            self.objects, snapshot.root, self.root, self._present(wanted.monitor), wanted
+        )
+
+    def _present(self, monitor: Monitor = SILENT) -> list[tuple[bytes, TreeEntry]]:
         from casreplay.history import walk as walking
 
-        with self.now(wanted.monitor) as (objects, root, _):
-            present = list(walking.walk(objects, root))
-        return restoring.restore_workspace(self.objects, snapshot.root, self.root, present, wanted)
+        with self.now(monitor) as (objects, root, _):
+            return list(walking.walk(objects, root))
 
-    def _backup(self, target: Snapshot) -> Snapshot:
-        """Record the folder before it is changed; the newest snapshot when that holds it already."""
+    def _backup(self, target: Snapshot) -> tuple[Snapshot, list[tuple[bytes, TreeEntry]] | None]:
+        """Record the folder before it is changed; if the newest snapshot holds it, that and what is there."""
         from casreplay.history.commit import CommitOptions
 
         result = self.commit(CommitOptions(extra={"reason": "before restore"}))
-        if result.recorded:
-            self.notes.set_label(result.snapshot.id, f"before restoring {short(target.id)}")
-        return result.snapshot
+        if not result.recorded:
+            return result.snapshot, self._present()
+        self.notes.set_label(result.snapshot.id, f"before restoring {short(target.id)}")
+        return result.snapshot, None
 
     def _committer(self, store: DiskStore | OverlayStore) -> Committer:
         from casreplay.history.commit import CommitSetup, Committer

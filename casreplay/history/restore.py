@@ -91,7 +91,7 @@ def restore_workspace(
     objects: ObjectReader,
     root: TreeId,
     folder: bytes,
-    before: Iterable[Entry] | Callable[[], Snapshot],
+    before: Iterable[Entry] | Callable[[], tuple[Snapshot, Iterable[Entry] | None]],
     options: RestoreOptions,
 ) -> Restored:
     """Make the recorded workspace at ``folder`` hold the tree ``root``.
@@ -101,7 +101,8 @@ def restore_workspace(
         root: what to bring back.
         folder: the workspace; it exists.
         before: takes the safety snapshot: records the folder as it is and returns that snapshot
-            (the newest one when nothing changed); or, for a dry run and without a safety snapshot,
+            and, when its times may not be the folder's (the newest one, nothing changed), what is
+            there now; or, for a dry run and without a safety snapshot,
             what is there now. What the ignore rules leave out is in neither and is never touched.
         options: how.
 
@@ -111,9 +112,11 @@ def restore_workspace(
         CorruptError: the trees are damaged; nothing was written.
         StoreIOError: the disk is full or fails.
     """
-    saved = before() if callable(before) else None
-    current = walking.walk(objects, saved.root) if saved is not None else before
-    assert not callable(current)
+    saved = None
+    if callable(before):
+        saved, present = before()
+        before = walking.walk(objects, saved.root) if present is None else present
+    current = before
     steps = _plan(objects, root, folder, options, current)
     if not (options.force or options.dry_run):
         if saved is not None:

@@ -9,6 +9,7 @@ from support.list_log import snapshot as a_snapshot
 from support.plain_folders import T0, make, picture
 from support.tree_builder import DictObjects, Executable, Symlink, build
 
+from casreplay import CommitOptions, Repository
 from casreplay.errors import CorruptError, StoreIOError, UnknownNameError, UsageError
 from casreplay.history.restore import RestoreOptions, restore_to, restore_workspace
 from casreplay.history.walk import walk
@@ -38,7 +39,7 @@ class Bench:
         """Record the folder as it is, but what is called ``ignored``."""
         root = self.tree(self._spec(self.folder))
         self.backups.append(a_snapshot(len(self.backups) + 1, root=root))
-        return self.backups[-1]
+        return self.backups[-1], None
 
     def _spec(self, folder):
         found = {}
@@ -139,7 +140,7 @@ def test_content_no_snapshot_could_hold_is_not_lost_unless_forced(bench):
         {b"n": TreeEntry(b"n", EntryKind.FILE, EntryState.TOO_LARGE, 0o644, 1, big.mtime_ns, bytes(32))},
     )[0]
     with pytest.raises(UsageError, match="no snapshot holds"):
-        bench.restore(before=lambda: a_snapshot(1, root=root), root=bench.tree({b"n": b"x"}))
+        bench.restore(before=lambda: (a_snapshot(1, root=root), None), root=bench.tree({b"n": b"x"}))
     assert picture(bench.folder)[b"n"][1] == b"5"
 
 
@@ -225,3 +226,19 @@ def test_what_went_wrong_on_the_way_is_found_by_the_check(bench):
     root = bench.tree({b"b": b"2", b"c": b"3-late"})
     restored = restore_workspace(meddling, root, bench.folder, bench.backup, RestoreOptions())
     assert [(problem.code, problem.path) for problem in restored.failures] == [("not-restored", "b")]
+
+
+def test_times_come_back_although_nothing_else_changed(tmp_path):
+    """The safety snapshot is then the newest one, whose times are not the folder's."""
+    work = tmp_path / "work"
+    (work / "folder").mkdir(parents=True)
+    (work / "file").write_text("same")
+    for path in (work / "file", work / "folder"):
+        os.utime(path, ns=(10**18, 10**18))
+    with Repository.init(work, tmp_path / "store") as repository:
+        first = repository.commit(CommitOptions()).snapshot
+        for path in (work / "file", work / "folder"):
+            os.utime(path)
+        restored = repository.restore(first)
+        assert restored.backup == first
+    assert [os.stat(path).st_mtime_ns for path in (work / "file", work / "folder")] == [10**18, 10**18]
