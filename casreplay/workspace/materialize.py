@@ -168,6 +168,7 @@ class _Run:
             link_parts = workers.deal(links, jobs if many else 1)
         with workers.Deck(len(parts)) as deck:
             results = workers.run([partial(self._draw, ordered, parts, deck)] * jobs)
+        self._options.monitor.advance(files)
         if links:
             results += workers.run([partial(self._write_links, part) for part in link_parts])
         for count, size, failures in results:

@@ -132,6 +132,7 @@ def test_a_commit_of_nothing_needs_no_right_to_write(sealed, history):
         assert (done.returncode, done.stderr) == (0, "")
         assert "Nothing changed since" in done.stdout
     assert json.loads(sealed("commit --json").stdout)["recorded"] is False
+    assert "1 given their mode or time" in sealed("restore @").stdout  # written again just now
     assert "Everything is as in" in sealed("restore @").stdout
 
 
