@@ -14,6 +14,7 @@ from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import clock_time, count, iso_time, safe_line
 from casreplay.errors import UsageError
+from casreplay.history.collector import no_collector
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
 
@@ -93,16 +94,11 @@ def span_of(session: Session, span: str | None) -> list[Snapshot]:
 
 def _all(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
     """A list of them, made without looking for garbage among what is kept until the end."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
+    with no_collector():
         found = list(snapshots)
         if len(found) > LONG:
             gc.freeze()
-        return found
-    finally:
-        if was_on:
-            gc.enable()
+    return found
 
 
 def _lines(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:

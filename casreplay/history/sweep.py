@@ -9,14 +9,13 @@ believed: ``fsck`` compares the two.
 
 from __future__ import annotations
 
-import gc
-from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Sequence
 from itertools import chain, pairwise
 from typing import NamedTuple, Protocol, runtime_checkable
 
 from casreplay.codec.tree_columns import NO_COLUMNS, Columns, columns_of, common_ends, differing_rows
 from casreplay.errors import CorruptError
+from casreplay.history.collector import no_collector
 from casreplay.history.diff import EMPTY_CONTENT
 from casreplay.history.walk import MAX_NODE_LEVELS
 from casreplay.model.ids import ContentId, ObjectId, TreeId
@@ -277,18 +276,6 @@ def _is_aligned(a: Sequence[Columns], b: Sequence[Columns]) -> bool:
     return True
 
 
-@contextmanager
-def _no_collector() -> Iterator[None]:
-    """No garbage collection while millions of values without cycles come and go."""
-    was_on = gc.isenabled()
-    gc.disable()
-    try:
-        yield
-    finally:
-        if was_on:
-            gc.enable()
-
-
 def count_steps(
     objects: ObjectReader, pairs: Sequence[tuple[Root | None, Root]], *, monitor: Monitor = SILENT
 ) -> list[Step]:
@@ -307,7 +294,7 @@ def count_steps(
     def part(number: int, told: Monitor) -> list[int]:
         counter = StepCounter(objects)
         flat: list[int] = []
-        with _no_collector():
+        with no_collector():
             for i, (before, after) in enumerate(pairs[number * size : (number + 1) * size]):
                 flat.extend(counter.step(before, after))
                 if not i % _REPORT_EVERY:

@@ -195,17 +195,15 @@ class DiskStore:
 
     def in_disk_order(self, ids: Iterable[ObjectId]) -> list[ObjectId]:
         """The ids sorted by where they lie, missing ones last: the order in which reading is cheapest."""
+        return sorted(ids, key=self._place)
 
-        def place(object_id: ObjectId) -> tuple[int, int, int]:
-            entry = self.catalog.find(object_id)
-            return (_LAST, 0, 0) if entry is None else (entry.segment, entry.offset, entry.position)
+    def locate(self, ids: Iterable[ObjectId]) -> list[tuple[int, int, int]]:
+        """Where each id lies, as something to sort by: the order in which reading is cheapest."""
+        return list(map(self._place, ids))
 
-        return sorted(ids, key=place)
-
-    def locate(self, ids: Iterable[ObjectId]) -> list[int]:
-        """A number for each id, in whose order reading is cheapest; missing ones get the highest."""
-        entries = map(self.catalog.find, ids)
-        return [_LAST if entry is None else entry.segment << 32 | entry.offset for entry in entries]
+    def _place(self, object_id: ObjectId) -> tuple[int, int, int]:
+        entry = self.catalog.find(object_id)
+        return (_LAST, 0, 0) if entry is None else (entry.segment, entry.offset, entry.position)
 
     def trees_ahead(self) -> TreesAhead:
         """A reader for many trees that are asked for in about the order in which they were stored."""

@@ -286,7 +286,7 @@ def _in_reading_order(folders: Sequence[FolderWork], content: Content) -> Sequen
     firsts: list[FileWork | None] = [work.files[0] if work.files else None for work in folders]
     blobs = [BlobId(first.entry.id) for first in firsts if first is not None]  # type: ignore[arg-type]
     places = iter(content.locate(blobs))
-    keys = [next(places) if first is not None else -1 for first in firsts]
+    keys = [next(places) if first is not None else () for first in firsts]
     return [folders[i] for i in sorted(range(len(folders)), key=keys.__getitem__)]
 
 

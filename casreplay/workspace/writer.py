@@ -45,12 +45,12 @@ class Content:
     Attributes:
         read: the bytes of a blob, verified.
         stream: the same in pieces, verified when the last one was taken.
-        locate: for many blobs at once, numbers in whose order reading is cheapest; optional.
+        locate: for many blobs at once, places in whose order reading is cheapest; optional.
     """
 
     read: Callable[[BlobId], bytes]
     stream: Callable[[BlobId], Iterator[bytes]]
-    locate: Callable[[Sequence[BlobId]], Sequence[int]] | None = None
+    locate: Callable[[Sequence[BlobId]], Sequence[tuple[int, ...]]] | None = None
 
 
 def remove_temporaries(folder_fd: int) -> None:
