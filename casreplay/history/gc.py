@@ -363,6 +363,8 @@ def execute(store: DiskStore, decided: GcPlan, live: Live, *, reason: str = "gc"
         Bytes removed and bytes written anew.
     """
     gone = (*decided.drop, *decided.rewrite)
+    for number in decided.drop:
+        _agree(number, live.get(number, set()), 0)
     if not decided.rewrite:
         return store.delete_segments(gone, reason=reason, before=lambda: invalidate(store)), 0
     with store.writer(rewriting=True) as writer:
@@ -378,9 +380,11 @@ def execute(store: DiskStore, decided: GcPlan, live: Live, *, reason: str = "gc"
 
 def _copy_live(store: DiskStore, writer: SegmentWriter, number: int, live: set[int]) -> None:
     """Copy the needed records of one segment; of groups the needed members, in a new frame."""
+    seen = 0
     for record in store.segments.scan(number, 0, store.catalog.lengths()[number]):
         header = record.header
         needed = positions(record, live)
+        seen += len(needed)
         if len(needed) == len(header.lengths):
             _, body = store.segments.record(number, record.offset, header.total_bytes)
             writer.copy_record(header, body)
@@ -394,6 +398,16 @@ def _copy_live(store: DiskStore, writer: SegmentWriter, number: int, live: set[i
                 kept = writer.put_blob(BlobId(object_id), raw)
             if not kept:
                 raise CorruptError(f"Object {object_id.hex()} could not be copied", id=object_id.hex())
+    _agree(number, live, seen)
+
+
+def _agree(number: int, live: set[int], seen: int) -> None:
+    """Refuse to go on unless every needed place of a segment was met in it: the last look before it goes."""
+    if seen != len(live):
+        raise CorruptError(
+            f"Of {len(live)} needed objects in segment {number} {seen} were found: nothing was removed",
+            hint="Run casreplay fsck; if it finds nothing, run the command again",
+        )
 
 
 def invalidate(store: DiskStore) -> None:

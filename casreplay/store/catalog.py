@@ -48,7 +48,10 @@ class Catalog:
     def refresh(self) -> None:
         """Take in what other processes published or removed since. Cost: three ``stat``s."""
         self.index.refresh()
-        if self._log.end() != max(self.index.log_end, self._fresh.log_end):
+        # What was held because the index lagged must go once it does not: it is older than the index.
+        is_overtaken = bool(self._fresh.covered or self._fresh.dropped)
+        is_overtaken = is_overtaken and self._fresh.log_end <= self.index.log_end
+        if is_overtaken or self._log.end() != max(self.index.log_end, self._fresh.log_end):
             self.catch_up()
 
     def catch_up(self) -> None:
@@ -95,8 +98,10 @@ class Catalog:
 
     def lengths(self) -> dict[int, int]:
         """Segment number to durable length, of every segment in use."""
-        both = {**self.index.covered, **self._fresh.covered}
-        return {number: length for number, length in both.items() if number not in self._fresh.dropped}
+        longest = dict(self.index.covered)
+        for number, length in self._fresh.covered.items():
+            longest[number] = max(length, longest.get(number, 0))
+        return {number: length for number, length in longest.items() if number not in self._fresh.dropped}
 
     def next_segment(self) -> int:
         """A number no segment had before."""

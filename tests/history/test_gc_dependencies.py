@@ -79,3 +79,29 @@ def test_an_empty_file_keeps_the_group_it_shares(place, monkeypatch):
         collect(store, [last.root], clock=repository.clock, rules=GcRules(max_dead_share=0.0, grace_ns=0))
         assert fsck(store, data=True).is_clean
         assert repository.read(last, b"empty") == b""
+
+
+def test_a_collector_that_opened_behind_a_slow_index_sees_what_came_after(place):
+    """It held what the index lacked when it opened; the index has overtaken that by the time it collects."""
+    work, open_repository = place
+
+    def commit(name, *, is_indexed=True):
+        (work / name).write_bytes(name.encode() * 100)
+        with open_repository() as repository:
+            if not is_indexed:  # as when it was killed between the log record and the index
+                repository.store.log.published = lambda _record, _start, _end: None
+            return repository.commit(CommitOptions(label=name)).snapshot
+
+    commit("one")
+    commit("two", is_indexed=False)
+    with open_repository() as early:
+        assert early.store.catalog.index.log_end < early.store.log.end()
+        with open_repository() as other:
+            other.store.log.remove([other.snapshot("one").id], "test")
+        commit("three")
+        rules = GcRules(max_dead_share=0.0, grace_ns=0)
+        assert collect(early.store, [], clock=lambda: 0, rules=rules).removed_bytes
+    with open_repository() as repository:
+        assert [one.label for one in repository.snapshots()] == ["three", "two"]
+        report = fsck(repository.store, data=True)
+        assert not report.problems, report.problems
