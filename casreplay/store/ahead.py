@@ -10,11 +10,10 @@ Headers are read without their checksums: a wrong one leads to bytes of another 
 
 from __future__ import annotations
 
-import struct
-from typing import NamedTuple, Protocol
+from typing import Protocol
 
 from casreplay.codec import frame, hashing
-from casreplay.codec.records import FIXED_BYTES, MAGIC, Encoding, RecordType
+from casreplay.codec.records import Encoding, RecordType, SingleRecord, peek_singles
 from casreplay.errors import CorruptError, MissingObjectError
 from casreplay.model.ids import ObjectId
 from casreplay.store.base import ObjectKind
@@ -22,8 +21,7 @@ from casreplay.store.entries import Entry
 
 __all__ = ["TreesAhead"]
 
-_FIXED = struct.Struct("<4sBBBBIIHHII").unpack_from
-_OBJECT, _CHUNKED, _GROUP = int(RecordType.OBJECT), int(RecordType.CHUNKED), int(RecordType.GROUP)
+_OBJECT = int(RecordType.OBJECT)
 _TREE = int(ObjectKind.TREE)
 _PLAIN, _DELTA = int(Encoding.PLAIN), int(Encoding.DELTA)
 _LEAST_WINDOW = 4 << 10
@@ -47,17 +45,6 @@ class Source(Protocol):
         """At most ``count`` bytes of a segment's durable part."""
 
 
-class _Record(NamedTuple):
-    """A record of one tree: where its body lies in a stretch, and how it is encoded."""
-
-    window: bytes
-    start: int
-    end: int
-    encoding: int
-    raw_bytes: int
-    base: bytes
-
-
 class TreesAhead:
     """Gives trees by id; fastest when they are asked for in the order in which they were stored.
 
@@ -67,7 +54,7 @@ class TreesAhead:
 
     def __init__(self, source: Source) -> None:
         self._source = source
-        self._ahead: dict[bytes, _Record] = {}
+        self._ahead: dict[bytes, SingleRecord] = {}
         self._ahead_bytes = 0
         self._window = _LEAST_WINDOW
         self._found = self._taken = 0
@@ -94,11 +81,10 @@ class TreesAhead:
         self._keep(object_id, raw)
         return raw
 
-    def _decoded(self, record: _Record) -> bytes | None:
+    def _decoded(self, record: SingleRecord) -> bytes | None:
         """The record's bytes, not verified; ``None`` when they cannot be had."""
-        stored = record.window[record.start : record.end]
         if record.encoding == _PLAIN:
-            return stored
+            return record.body
         prefix = None
         try:
             if record.encoding == _DELTA:
@@ -106,7 +92,7 @@ class TreesAhead:
                 if prefix is None:
                     prefix = self._source.get(ObjectId(record.base))
                 self._keep(record.base, prefix)
-            return frame.decompress(stored, record.raw_bytes, prefix=prefix)
+            return frame.decompress(record.body, record.raw_bytes, prefix=prefix)
         except (CorruptError, MissingObjectError):
             return None  # another copy may be whole
 
@@ -132,27 +118,6 @@ class TreesAhead:
         window = self._source.durable_bytes(entry.segment, max(self._window, entry.length), entry.offset)
         self._ahead_bytes += len(window)
         before = len(self._ahead)
-        _take_in(window, self._ahead)
+        for record in peek_singles(window, _TREE):
+            self._ahead[record.id] = record
         self._found, self._taken = len(self._ahead) - before, 1
-
-
-def _take_in(window: bytes, ahead: dict[bytes, _Record]) -> None:
-    """Add the single trees among the whole records that follow one another in ``window``."""
-    at, limit = 0, len(window)
-    while at + FIXED_BYTES <= limit:
-        magic, kind, object_kind, encoding, _, raw, stored, count, _, _, _ = _FIXED(window, at)
-        if magic != MAGIC or not _OBJECT <= kind <= _CHUNKED or encoding > _DELTA:
-            return
-        table = at + FIXED_BYTES
-        if kind == _GROUP:
-            body = table + 36 * count
-        else:
-            body = table + (64 if encoding == _DELTA else 32) + (8 if kind == _CHUNKED else 0)
-        end = body + stored
-        if end > limit:
-            return
-        if kind == _OBJECT and object_kind == _TREE:
-            ahead[window[table : table + 32]] = _Record(
-                window, body, end, encoding, raw, window[table + 32 : body]
-            )
-        at = end

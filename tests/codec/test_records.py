@@ -74,6 +74,20 @@ def test_a_header_cut_short_is_refused(record, data):
         records.decode_header(whole[: data.draw(st.integers(0, header.header_bytes - 1))])
 
 
+@given(st.lists(whole_records(), max_size=6), st.sampled_from([1, 2]), st.binary(max_size=99), st.data())
+def test_a_glance_at_single_objects_agrees_with_their_whole_headers(written, wanted, noise, data):
+    whole = b"".join(records.encode_record(header, body) for header, body in written)
+    cut = data.draw(st.integers(0, len(whole)))
+    expected, end, before_cut = [], 0, 0
+    for header, body in written:
+        end += header.total_bytes
+        if header.type is RecordType.OBJECT and header.kind == wanted:
+            expected.append((header.ids, header.encoding, header.raw_bytes, header.base, body))
+            before_cut += end <= cut
+    assert list(records.peek_singles(whole[:cut], wanted)) == expected[:before_cut]
+    assert list(records.peek_singles(whole + b"\0" + noise, wanted)) == expected
+
+
 @given(st.binary(max_size=300))
 def test_noise_is_refused(noise):
     with pytest.raises(CorruptError):
