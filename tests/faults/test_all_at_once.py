@@ -12,6 +12,7 @@ import signal
 from contextlib import suppress
 
 import pytest
+from support.processes import child
 
 from casreplay import CommitOptions, Repository
 from casreplay.errors import LockedError
@@ -24,17 +25,6 @@ EAGER = GcRules(max_dead_share=0.0, grace_ns=0)
 TOLD_BYTES = 40
 KEPT = 8
 """The collector drops all snapshots but so many, the acknowledged ones among them."""
-
-
-def child(work) -> int:
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-    except BaseException:  # noqa: BLE001 - the child must never return into pytest
-        os._exit(1)
-    os._exit(0)
 
 
 def recorder(workspace, store, seed):

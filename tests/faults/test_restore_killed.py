@@ -9,6 +9,7 @@ import signal
 
 import pytest
 from support.plain_folders import T0, picture
+from support.processes import child
 from support.tree_builder import DictObjects, Executable, Symlink, build
 
 from casreplay.history.restore import RestoreOptions, restore_to
@@ -27,17 +28,16 @@ def prepared():
 
 
 def in_child(folder: bytes, how: int, delay_s: float) -> None:
-    """Restore ``AFTER`` in a child of its own session and signal it after a moment."""
+    """Restore ``AFTER`` in a forked process and signal it after a moment."""
     ready, started = os.pipe()
-    pid = os.fork()
-    if pid == 0:
-        try:
-            signal.signal(signal.SIGINT, signal.default_int_handler)
-            objects, _, after = prepared()
-            os.write(started, b"x")
-            restore_to(objects, after, folder, RestoreOptions(force=True, jobs=2))
-        finally:
-            os._exit(0)
+
+    def work():
+        signal.signal(signal.SIGINT, signal.default_int_handler)
+        objects, _, after = prepared()
+        os.write(started, b"x")
+        restore_to(objects, after, folder, RestoreOptions(force=True, jobs=2))
+
+    pid = child(work)
     os.close(started)
     os.read(ready, 1)
     select.select([], [], [], delay_s)

@@ -10,6 +10,7 @@ from functools import partial
 from itertools import chain
 
 import pytest
+from support.processes import child, join_all
 from support.snapshots import blob, commit, noise, snapshot_of, tree_of
 from support.store_story import collect, contents, read_all, record
 
@@ -24,23 +25,6 @@ pytestmark = pytest.mark.skipif(not hasattr(os, "fork"), reason="workers are for
 def folder(tmp_path):
     DiskStore.create(str(tmp_path / "store"), wait_s=0).close()
     return str(tmp_path / "store")
-
-
-def child(work) -> int:
-    """Run ``work`` in a forked process; its exit status is 0 when it returned."""
-    pid = os.fork()
-    if pid:
-        return pid
-    try:
-        work()
-    except BaseException:  # noqa: BLE001 - the child must never return into pytest
-        os._exit(1)
-    os._exit(0)
-
-
-def join_all(pids) -> None:
-    for pid in pids:
-        assert os.waitpid(pid, 0)[1] == 0
 
 
 def commit_until_it_works(store, files) -> None:
