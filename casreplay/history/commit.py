@@ -157,26 +157,32 @@ class Committer:
                 history is as it was.
         """
         started = monotonic_ns()
-        head = self._store.log.head()
         with no_collector(), self._store.writer() as writer:
+            # All in the writer's share of the lock: what head and cache name cannot go meanwhile.
+            head, adopted = self._store.log.head(), self._store.adopted_bytes
             trees = _Trees(self._store, writer, hold=head is not None)
             seen, ingested = self._look(options, head, writer, monitor, trees)
-            is_named = bool(options.label or options.tags)
-            is_same = head is not None and head.tree == seen.built.content
-            if head is not None and is_same and not (is_named or self._is_mending(seen.scan, ingested)):
+            if head is not None and self._is_recorded(head, options, seen, ingested):
                 if seen.scan.works or seen.scan.settled:
                     self._save_cache(head.root, seen, recorded=False)
                 elapsed = monotonic_ns() - started
                 return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
             monitor.stage("saving")
-            snapshot = self._record(self._describe(options, seen), trees, writer, ingested)
-            stored = writer.stored_bytes + self._store.adopted_bytes
-        parent = self._store.log.get(snapshot.parent) if snapshot.parent else None
-        self._save_cache(snapshot.root, seen, recorded=True)
-        changes = count(parent, snapshot)
+            parent, snapshot = self._record(options, seen, trees, writer, ingested)
+            stored = writer.stored_bytes + self._store.adopted_bytes - adopted
+            self._save_cache(snapshot.root, seen, recorded=True)
+            changes = count(parent, snapshot)
         if parent is None:
             changes = ChangeCounts(added=_listed(seen.built.records))
         return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
+
+    def _is_recorded(self, head: Snapshot, options: CommitOptions, seen: _Seen, ingested: Ingested) -> bool:
+        """Whether the head, still the newest snapshot, holds what was seen, and nothing was asked for."""
+        is_same = head.tree == seen.built.content and not (options.label or options.tags)
+        if not is_same or self._is_mending(seen.scan, ingested):
+            return False
+        newest = self._store.log.head()
+        return newest is not None and newest.id == head.id
 
     def _is_mending(self, found: Scan, ingested: Ingested) -> bool:
         """Whether what was read holds something the store lacks although the head names it: a purge took it.
@@ -193,9 +199,12 @@ class Committer:
             for i in work.captures
         )
 
-    def _record(self, draft: Snapshot, trees: _Trees, writer: WorkerWriter, ingested: Ingested) -> Snapshot:
-        """Make everything durable, then append to the log."""
+    def _record(
+        self, options: CommitOptions, seen: _Seen, trees: _Trees, writer: WorkerWriter, ingested: Ingested
+    ) -> tuple[Snapshot | None, Snapshot]:
+        """Make everything durable, then append to the log; returns the new snapshot's parent and it."""
         with self._giving_back(ingested):
+            draft = self._describe(options, seen)
             trees.flush()
             return self._append(draft, (*ingested.segments, *writer.sync()))
 
@@ -285,8 +294,13 @@ class Committer:
             extra=options.extra,
         )
 
-    def _append(self, draft: Snapshot, segments: tuple[tuple[int, int], ...]) -> Snapshot:
-        """Append ``draft`` after whatever is the head now; another writer may win a few times."""
+    def _append(
+        self, draft: Snapshot, segments: tuple[tuple[int, int], ...]
+    ) -> tuple[Snapshot | None, Snapshot]:
+        """Append ``draft`` after whatever is the head now; another writer may win a few times.
+
+        Returns the parent too: once the new snapshot is there, a prune may take it out of the log.
+        """
         for _ in range(APPEND_ATTEMPTS):
             head = self._store.log.head()
             snapshot = replace(
@@ -299,7 +313,7 @@ class Committer:
                 self._store.log.append(snapshot, segments, snapshot.parent)
             except LockedError:
                 continue
-            return snapshot
+            return head, snapshot
         raise LockedError(
             "Other writers kept committing to this store",
             hint="Run the command again; if it recurs, give each workspace a store of its own",
