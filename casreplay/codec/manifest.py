@@ -25,13 +25,16 @@ from casreplay.model.objects import Coverage, EntryKind, EntryState, GitState, S
 from casreplay.model.paths import MAX_NAME_BYTES, is_unsafe_name
 
 __all__ = [
+    "check_leaf",
     "content_id_of",
+    "content_length",
     "decode_snapshot",
     "decode_tree",
     "encode_node",
     "encode_snapshot",
     "encode_tree",
     "is_boundary",
+    "names_of",
 ]
 
 LEAF_MAGIC = b"crT1"
@@ -106,10 +109,15 @@ def content_id_of(canonical: bytes) -> ContentId:
     Raises:
         CorruptError: the bytes are not a tree object.
     """
-    return hashing.content_id(memoryview(canonical)[: _content_length(canonical)])
+    return hashing.content_id(memoryview(canonical)[: content_length(canonical)])
 
 
-def _content_length(canonical: bytes) -> int:
+def content_length(canonical: bytes) -> int:
+    """Length of the content part of a tree object: everything before its times and tree ids.
+
+    Raises:
+        CorruptError: the bytes are not a tree object.
+    """
     if len(canonical) < 8:
         raise CorruptError("A tree object is cut short")
     magic, (n,) = canonical[:4], _COUNT(canonical, 4)
@@ -136,21 +144,17 @@ def decode_tree(canonical: bytes, content: bytes | None = None) -> Tree | TreeNo
         CorruptError: any deviation from what ``encode_tree`` and ``encode_node`` write, or
             another content id.
     """
-    end = _content_length(canonical)
+    end = content_length(canonical)
     if content is not None and hashing.content_id(memoryview(canonical)[:end]) != content:
         raise CorruptError("A tree does not have the content id that refers to it", content=content.hex())
     (n,) = _COUNT(canonical, 4)
     if canonical[:4] == NODE_MAGIC:
         return _decode_node(canonical, n, end)
-    kinds, states = canonical[8 : 8 + n], canonical[8 + n : 8 + 2 * n]
-    if kinds.translate(None, _KINDS) or states.translate(None, _STATES):
-        raise CorruptError("A tree object has an entry of unknown kind or state")
-    if len(canonical) != end + 8 * n + 32 * kinds.count(_FOLDER):
-        raise CorruptError("A tree object has the wrong length", entries=n)
+    kinds, states = check_leaf(canonical, n, end)
     at = 8 + 2 * n
     modes, sizes, times = _columns(n)
     return Tree(
-        _names(canonical[at + 42 * n + 4 : end], n),
+        names_of(canonical[at + 42 * n + 4 : end], n),
         kinds,
         states,
         modes(canonical, at),
@@ -159,6 +163,20 @@ def decode_tree(canonical: bytes, content: bytes | None = None) -> Tree | TreeNo
         times(canonical, end),
         canonical[end + 8 * n :],
     )
+
+
+def check_leaf(canonical: bytes, n: int, end: int) -> tuple[bytes, bytes]:
+    """Kinds and states of a leaf of ``n`` entries whose content part is ``end`` bytes long.
+
+    Raises:
+        CorruptError: an unknown one, or the whole has not the length that they ask for.
+    """
+    kinds, states = canonical[8 : 8 + n], canonical[8 + n : 8 + 2 * n]
+    if kinds.translate(None, _KINDS) or states.translate(None, _STATES):
+        raise CorruptError("A tree object has an entry of unknown kind or state")
+    if len(canonical) != end + 8 * n + 32 * kinds.count(_FOLDER):
+        raise CorruptError("A tree object has the wrong length", entries=n)
+    return kinds, states
 
 
 @lru_cache(maxsize=512)
@@ -178,14 +196,19 @@ def _decode_node(canonical: bytes, n: int, end: int) -> TreeNode:
     if 0 in counts:
         raise CorruptError("A tree node has an empty child")
     return TreeNode(
-        first_names=_names(canonical[8 + 40 * n + 4 : end], n),
+        first_names=names_of(canonical[8 + 40 * n + 4 : end], n),
         counts=counts,
         content_ids=canonical[8 + 8 * n : 8 + 40 * n],
         tree_ids=canonical[end:],
     )
 
 
-def _names(joined: bytes, n: int) -> list[bytes]:
+def names_of(joined: bytes, n: int) -> list[bytes]:
+    """The ``n`` names of a tree object, from the part of its bytes that holds them.
+
+    Raises:
+        CorruptError: another number of them, not in order, or an unsafe one.
+    """
     names = joined.split(b"\0") if n else []
     if len(names) != n or (n == 0 and joined):
         raise CorruptError("A tree object has the wrong number of names", entries=n)

@@ -20,7 +20,7 @@ from typing import NamedTuple
 from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_tree
 from casreplay.errors import CorruptError
-from casreplay.history.walk import entry_at, join_trees, leaves, load_object
+from casreplay.history.walk import TreeReader, entry_at, join_trees, leaves, load_object
 from casreplay.model.changes import Change, ChangeCounts, ChangeKind
 from casreplay.model.ids import ObjectId, TreeId
 from casreplay.model.objects import EntryKind, Tree, TreeEntry, TreeNode
@@ -34,6 +34,8 @@ __all__ = [
     "compare",
     "counts",
     "diff_trees",
+    "items_of",
+    "may_concern",
     "pending_root",
     "summary",
     "without_full_folders",
@@ -111,7 +113,7 @@ def changes_below(
 
 
 def compare(
-    objects: ObjectReader, folder: Pending, wanted: tuple[bytes, ...], *, folders: bool
+    objects: TreeReader, folder: Pending, wanted: tuple[bytes, ...], *, folders: bool
 ) -> list[Change | Pending]:
     """The changes of one folder's own entries and the folders to enter, in path order.
 
@@ -127,7 +129,7 @@ def compare(
     above = folder.path + b"/" if folder.path else b""
     for name, i, j in _rows(old, new):
         path = above + name
-        if wanted and not _may_concern(path, wanted):
+        if wanted and not may_concern(path, wanted):
             continue
         if (i >= 0 and old.kinds[i] == _FOLDER) or (j >= 0 and new.kinds[j] == _FOLDER):
             below = _below(path, old, i, new, j)
@@ -144,7 +146,22 @@ def compare(
     return [item for _, item in keyed]
 
 
-def _may_concern(path: bytes, wanted: tuple[bytes, ...]) -> bool:
+def items_of(
+    path: bytes, before: TreeEntry, after: TreeEntry, wanted: tuple[bytes, ...], *, folders: bool
+) -> Iterator[Change | Pending]:
+    """What two entries of one path that differ amount to: as ``compare`` gives it for their row."""
+    old = (before.tree_id, before.id) if before.tree_id else None
+    new = (after.tree_id, after.id) if after.tree_id else None
+    if (old or new) and not (old and new and before.id == after.id):
+        yield Pending(path, old, new)
+    change = classify(path, before, after)
+    inside = not wanted or any(is_inside(path, one) for one in wanted)
+    if change is not None and inside and (folders or _stands_alone(change)):
+        yield change
+
+
+def may_concern(path: bytes, wanted: tuple[bytes, ...]) -> bool:
+    """Whether something at or below ``path`` may be at or below one of ``wanted``."""
     return any(is_inside(path, one) or is_inside(one, path) for one in wanted)
 
 
@@ -213,7 +230,7 @@ def _family(kind: EntryKind) -> EntryKind:
     return EntryKind.FILE if kind is EntryKind.EXECUTABLE else kind
 
 
-def _load_differing(objects: ObjectReader, before: Side, after: Side) -> tuple[Tree, Tree]:
+def _load_differing(objects: TreeReader, before: Side, after: Side) -> tuple[Tree, Tree]:
     """Both sides of a folder, leaves that are equal on both sides left out unread.
 
     A leaf of one content id holds the same names on both sides, so leaving it out of
@@ -231,7 +248,7 @@ def _load_differing(objects: ObjectReader, before: Side, after: Side) -> tuple[T
     return _load_except(objects, a, common), _load_except(objects, b, common)
 
 
-def _load(objects: ObjectReader, side: Side) -> Tree:
+def _load(objects: TreeReader, side: Side) -> Tree:
     return EMPTY if side is None else _join(list(leaves(objects, *side)))
 
 
@@ -240,7 +257,7 @@ def _contents(node: TreeNode) -> list[bytes]:
     return [ids[i : i + 32] for i in range(0, len(ids), 32)]
 
 
-def _load_except(objects: ObjectReader, node: TreeNode, skipped: set[bytes]) -> Tree:
+def _load_except(objects: TreeReader, node: TreeNode, skipped: set[bytes]) -> Tree:
     parts: list[Tree] = []
     for i, content in enumerate(_contents(node)):
         if content not in skipped:

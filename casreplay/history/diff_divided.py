@@ -12,7 +12,9 @@ from operator import attrgetter
 from typing import Any
 
 from casreplay.errors import CasreplayError
-from casreplay.history.diff import Pending, changes_below, compare, diff_trees, pending_root
+from casreplay.history.collector import no_collector
+from casreplay.history.diff import Pending, diff_trees, pending_root
+from casreplay.history.diff_batches import Comparison
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import TreeId
 from casreplay.model.objects import EntryKind, EntryState, TreeEntry
@@ -21,6 +23,8 @@ from casreplay.workspace import workers
 
 __all__ = ["MANY_FOLDERS", "changes_between"]
 
+_LEVELS = 8
+"""Levels of folders that are compared here, as long as few differ."""
 MANY_FOLDERS = 128
 """Folders of one level that differ, from which on work is divided: a fork costs as much as some fifty."""
 
@@ -29,48 +33,52 @@ Packed = tuple[Any, ...]
 
 
 def changes_between(
-    objects: ObjectReader, before: TreeId | None, after: TreeId | None, *, paths: Iterable[bytes] = ()
+    objects: ObjectReader,
+    before: TreeId | None,
+    after: TreeId | None,
+    *,
+    paths: Iterable[bytes] = (),
+    folders: bool = False,
 ) -> list[Change]:
     """All that ``diff_trees`` gives, in its order.
 
-    Cost: as ``diff_trees``; with many folders that differ, divided by the processors.
+    Cost: some 40 us for each folder that differs; with many, divided by the processors.
 
     Raises:
         MissingObjectError, CorruptError: as ``diff_trees``.
     """
+    if before == after:
+        return []
     wanted = tuple(paths)
-    found: list[Change] = []
-    level = [pending_root(before, after)] if before != after else []
-    depth = 0
-    while level and len(level) < MANY_FOLDERS and depth < workers.MAX_WORKERS:
-        items = [item for folder in level for item in compare(objects, folder, wanted, folders=False)]
-        level = [item for item in items if isinstance(item, Pending)]
-        found.extend(item for item in items if isinstance(item, Change))
-        depth += 1
-    hands = workers.deal(level, workers.count() if len(level) >= MANY_FOLDERS else 1)
-    if len(hands) < 2:
-        for folder in level:
-            found.extend(changes_below(objects, folder, wanted, folders=False, depth=depth))
-    else:
-        jobs = [partial(_part, objects, hand, wanted, depth) for hand in hands]
-        try:
-            parts = workers.run(jobs)
-        except CasreplayError:
-            # A worker's error says less than it knew; alone it comes again, in the order of the paths.
-            return list(diff_trees(objects, before, after, paths=wanted))
-        found.extend(_unpacked(packed) for part in parts for packed in part)
+    try:
+        with no_collector():
+            found = _divided(Comparison(objects, wanted, folders=folders), pending_root(before, after))
+    except CasreplayError:
+        # What is damaged is told in the order of the paths, whoever met it first.
+        return list(diff_trees(objects, before, after, paths=wanted, folders=folders))
     found.sort(key=attrgetter("path"))
     return found
 
 
-def _part(
-    objects: ObjectReader, folders: list[Pending], wanted: tuple[bytes, ...], depth: int
-) -> list[Packed]:
-    return [
-        _packed(change)
-        for folder in folders
-        for change in changes_below(objects, folder, wanted, folders=False, depth=depth)
-    ]
+def _divided(comparison: Comparison, root: Pending) -> list[Change]:
+    found: list[Change] = []
+    level = [root]
+    for _ in range(_LEVELS):
+        if not 0 < len(level) < MANY_FOLDERS:
+            break
+        items = comparison.of(level)
+        level = [item for item in items if isinstance(item, Pending)]
+        found.extend(item for item in items if isinstance(item, Change))
+    hands = workers.deal(level, workers.count() if len(level) >= MANY_FOLDERS else 1)
+    if len(hands) < 2:
+        return found + comparison.below(level)
+    parts = workers.run([partial(_part, comparison, hand) for hand in hands])
+    found.extend(_unpacked(packed) for part in parts for packed in part)
+    return found
+
+
+def _part(comparison: Comparison, folders: list[Pending]) -> list[Packed]:
+    return list(map(_packed, comparison.below(folders)))
 
 
 def _packed(change: Change) -> Packed:

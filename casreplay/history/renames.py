@@ -215,8 +215,9 @@ def _pieces_of(changes: Iterable[Change], read: Callable[[BlobId], bytes]) -> di
 def _short_listed(gone: list[Change], new: list[Change], pieces: dict[bytes, Pieces]) -> list[Pair]:
     """For each added file the deleted ones with which it shares the most pieces that few others have."""
     sharers: defaultdict[bytes, list[int]] = defaultdict(list)
+    asked = set().union(*(pieces[after.path] for after in new))
     for number, change in enumerate(gone):
-        for piece in pieces[change.path]:
+        for piece in asked.intersection(pieces[change.path]):
             sharers[piece].append(number)
     telling = {piece: numbers for piece, numbers in sharers.items() if len(numbers) <= MAX_SHARERS}
     pairs: list[Pair] = []

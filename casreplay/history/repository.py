@@ -336,14 +336,10 @@ class Repository:
 
     def _count(self, before: Snapshot | None, after: Snapshot) -> ChangeCounts:
         from casreplay.history.diff import counts
+        from casreplay.history.diff_divided import changes_between
 
-        return counts(self._counted(before, after))
-
-    def _counted(self, before: Snapshot | None, after: Snapshot) -> list[Change]:
-        from casreplay.history.diff import diff_trees
-
-        changes = list(diff_trees(self.objects, before.root if before else None, after.root))
-        return changes if before is None else self._renamed(changes, self.objects)
+        changes = changes_between(self.objects, before.root if before else None, after.root)
+        return counts(changes if before is None else self._renamed(changes, self.objects))
 
     def _renamed(self, changes: list[Change], objects: ObjectReader) -> list[Change]:
         from casreplay.history.renames import detect_renames
@@ -388,9 +384,10 @@ class Repository:
         if before is None:
             self.paths_index.append(after, None, ())
             return ChangeCounts()  # the committer knows what it listed
-        from casreplay.history.diff import counts, diff_trees, without_full_folders
+        from casreplay.history.diff import counts, without_full_folders
+        from casreplay.history.diff_divided import changes_between
 
-        changes = list(diff_trees(self.objects, before.root, after.root, folders=True))
+        changes = changes_between(self.objects, before.root, after.root, folders=True)
         self.paths_index.append(after, before, changes)
         return counts(self._renamed(without_full_folders(changes), self.objects))
 

@@ -15,6 +15,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Iterator
 from itertools import chain, compress
 from operator import and_
+from typing import Protocol
 
 from casreplay.codec.manifest import MAX_ENTRIES, decode_tree
 from casreplay.errors import CorruptError, UnknownNameError
@@ -25,6 +26,7 @@ from casreplay.store.base import ObjectReader
 
 __all__ = [
     "MAX_PATHS",
+    "TreeReader",
     "blob_ids",
     "child_folders",
     "entries",
@@ -56,7 +58,14 @@ _KIND_HAS_CONTENT = bytes(int(code in _KIND_OF and _KIND_OF[code].has_content) f
 _STATE_HAS_CONTENT = bytes(int(code in _STATE_OF and _STATE_OF[code].has_content) for code in range(256))
 
 
-def load_object(objects: ObjectReader, tree_id: TreeId, content: bytes | None = None) -> Tree | TreeNode:
+class TreeReader(Protocol):
+    """Gives trees by id: all that reading a folder needs of an ``ObjectReader``."""
+
+    def get(self, object_id: ObjectId) -> bytes:
+        """The tree's bytes, verified against its id."""
+
+
+def load_object(objects: TreeReader, tree_id: TreeId, content: bytes | None = None) -> Tree | TreeNode:
     """One tree object: a folder, a leaf of a split folder or an inner node of one.
 
     Args:
@@ -71,7 +80,7 @@ def load_object(objects: ObjectReader, tree_id: TreeId, content: bytes | None = 
     return decode_tree(objects.get(tree_id), content)
 
 
-def leaves(objects: ObjectReader, tree_id: TreeId, content: bytes | None = None) -> Iterator[Tree]:
+def leaves(objects: TreeReader, tree_id: TreeId, content: bytes | None = None) -> Iterator[Tree]:
     """The leaves of a folder in name order; a folder that was not split is its own leaf.
 
     Raises:

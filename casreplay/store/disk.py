@@ -24,6 +24,7 @@ from casreplay.store.locks import Leases
 from casreplay.store.log import DiskLog
 from casreplay.store.reading import Body, Decoder
 from casreplay.store.segments import SegmentAppender, Segments
+from casreplay.store.together import TreesTogether
 from casreplay.store.writer import Claim, SegmentWriter, decode_export
 
 __all__ = ["DiskStore"]
@@ -153,6 +154,15 @@ class DiskStore:
         """See ``ObjectReader``."""
         return self._read(object_id, self._decoder.object_bytes)
 
+    def get_at(self, entry: Entry) -> bytes:
+        """The bytes of the object at a place that was looked up before, verified against its id.
+
+        Raises:
+            CorruptError: damaged, or a gc moved it since.
+            MissingObjectError: a chunk or a base is not in the store.
+        """
+        return self._decoder.object_bytes(entry)
+
     def stream(self, blob: BlobId) -> Iterator[bytes]:
         """See ``ObjectReader``."""
         return self._read(blob, self._decoder.stream)
@@ -208,6 +218,10 @@ class DiskStore:
     def trees_ahead(self) -> TreesAhead:
         """A reader for many trees that are asked for in about the order in which they were stored."""
         return TreesAhead(self)
+
+    def trees_together(self) -> TreesTogether:
+        """A reader for many trees at once, in whatever order they are asked for."""
+        return TreesTogether(self)
 
     def durable_bytes(self, segment: int, count: int, offset: int) -> bytes:
         """At most ``count`` bytes of a segment from ``offset`` on, as far as they are durable."""
