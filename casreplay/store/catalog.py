@@ -126,6 +126,11 @@ class Catalog:
         self._pending.pop(number, None)
         self._adopted.pop(number, None)
 
+    def forget_unrecorded(self) -> None:
+        """Forget all that was noted or adopted: no writer lives any more that could record it."""
+        self._pending.clear()
+        self._adopted.clear()
+
     # Under the log's lock, behind a durable log record
 
     def publish(self, record: LogRecord, start: int, end: int) -> None:

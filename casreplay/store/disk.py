@@ -258,10 +258,15 @@ class DiskStore:
             LockedError: data is being removed just now.
         """
         share = None if rewriting else self.leases.writing()
-        if not rewriting:
-            self.refresh()
-            if self.log.expected_sweeps is None:
-                self.log.expected_sweeps = self.log.sweeps()
+        try:
+            if not rewriting:
+                self.refresh()
+                if self.log.expected_sweeps is None:
+                    self.log.expected_sweeps = self.log.sweeps()
+        except BaseException:
+            if share is not None:  # a process that lives on must not keep others from collecting
+                share.release()
+            raise
         writer = SegmentWriter(self, claim=claim, rewriting=rewriting, durable=self._durable)
         if share is not None:
             name = f"writer-{self.files.random_bytes(4).hex()}"
@@ -342,6 +347,8 @@ class DiskStore:
         finally:
             if not self._shares:
                 self.log.expected_sweeps = None
+                # From now on a gc may take whatever the log does not name.
+                self.catalog.forget_unrecorded()
             if share is not None:
                 with suppress(StoreIOError):
                     self.leases.withdraw(share[1])
@@ -360,6 +367,7 @@ class DiskStore:
     def discard(self, exported: bytes) -> None:
         """Cut off again what a worker exported, when the commit failed."""
         for number, start, _, _ in decode_export(exported):
+            self.catalog.forget(number)  # whether or not it can be cut: no log record will name it
             lock = self.files.try_lock(self.segments.path(number), exclusive=True)
             if lock is not None:
                 try:
