@@ -7,15 +7,14 @@ run, every line with other times and numbers. Made from a seed; the failure is a
 row for the first and one for the second analysis of the pair.
 """
 
-import argparse
 import json
 import os
 import random
-import shutil
 import sys
 from pathlib import Path
 
-from measure import Cost, run, scratch
+import program
+from measure import Cost, run
 from peers import PEERS, Casreplay
 
 SEED = 20261123
@@ -122,17 +121,15 @@ def measured(peer, words):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("--megabytes", type=int, default=200)
     parser.add_argument("--files", type=int, default=1000)
     parser.add_argument("--kind", choices=("appended", "rewritten"), default="appended")
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     parser.add_argument("--keep", action="store_true", help="leave the scratch folder for a profile")
     options = parser.parse_args()
-    work = scratch("analyze-", options.work)
-    try:
+    with program.scratch("analyze-", options.work, keep=options.keep) as work:
+        if options.keep:
+            print(f"kept: {work}", file=sys.stderr)
         workspace = work / "workspace"
         workspace.mkdir()
         peer = PEERS["casreplay"](workspace, work / "store")
@@ -149,11 +146,6 @@ def main():
                 f" {len(found['changes']):,} changes, cause {found['root_cause']},"
                 f" {len(found['timeline']):,} events"
             )
-    finally:
-        if options.keep:
-            print(f"kept: {work}", file=sys.stderr)
-        else:
-            shutil.rmtree(work)
 
 
 if __name__ == "__main__":

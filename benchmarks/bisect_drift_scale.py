@@ -9,18 +9,16 @@ contents are written as commits write them; only the scan of a folder is left ou
 
 from __future__ import annotations
 
-import argparse
 import json
 import os
 import random
-import shutil
 import subprocess
 import sys
 import time
 from dataclasses import dataclass, field
 from pathlib import Path
 
-from measure import scratch
+import program
 
 from casreplay.codec.hashing import blob_id
 from casreplay.codec.manifest import decode_snapshot, encode_snapshot
@@ -145,15 +143,11 @@ def told(title, store, words):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("--snapshots", type=int, default=100_000)
     parser.add_argument("--log-snapshots", type=int, default=20_000)
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     options = parser.parse_args()
-    work = scratch("drift-", options.work)
-    try:
+    with program.scratch("drift-", options.work) as work:
         began = time.perf_counter()
         many_files(work / "files", options.snapshots)
         growing_log(work / "log", options.log_snapshots)
@@ -167,8 +161,6 @@ def main():
         told("count of a word", work / "files", ["--metric", "count:module", "--path", "area03/**"])
         told("size of a growing log", work / "log", ["--metric", "size:logs/run.log"])
         told("lines of a growing log", work / "log", ["--metric", "lines:logs/run.log"])
-    finally:
-        shutil.rmtree(work)
 
 
 if __name__ == "__main__":

@@ -6,10 +6,11 @@ Exit 0 when they do; else 1 and the first differences. Times, owners and empty f
 not every tool keeps them.
 """
 
-import argparse
 import os
 import stat
 import sys
+
+import program
 
 BLOCK = 1 << 20
 
@@ -56,9 +57,7 @@ def differences(a, b, without=()):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__)
     parser.add_argument("a")
     parser.add_argument("b")
     parser.add_argument(

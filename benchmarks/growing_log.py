@@ -5,19 +5,17 @@
 Writes benchmarks/results/growing-log.json. Sizes count everything a tool keeps, indexes and caches included.
 """
 
-import argparse
 import os
 import random
-import shutil
 import statistics
 import sys
-from pathlib import Path
 
+import program
 import tables
 from content import log_lines
-from measure import Cost, scratch
+from measure import Cost
 from peers import PEERS
-from run import file_system, present
+from run import present
 
 WINDOW = 5  # commits on each side whose median stands for one commit's time
 
@@ -93,23 +91,19 @@ def measure(name, args):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("--commits", type=int, default=2000)
     parser.add_argument("--bytes", type=int, default=2048, help="appended before each commit")
     parser.add_argument("--peers", default="casreplay")
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     args = parser.parse_args()
-    args.work = scratch("growing-", args.work)
-    try:
+    with program.scratch("growing-", args.work) as args.work:
         rows = [measure(name, args) for name in present(args.peers.split(","))]
         result = {
             "meta": {
                 "what": f"{args.commits} commits, {args.bytes} bytes appended before each, whole processes",
-                "machine": f"{os.cpu_count()} processors, {file_system(args.work)}",
+                "machine": program.machine(args.work),
                 "to reach": "at most 3,072 bytes stored for each commit; the last as fast as the 10th",
-                "load average after": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+                "load average after": program.load(),
             },
             "tables": [
                 {
@@ -127,8 +121,6 @@ def main():
                 }
             ],
         }
-    finally:
-        shutil.rmtree(args.work)
     tables.save("growing-log", result)
     print(tables.render(result))
 

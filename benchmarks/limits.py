@@ -7,9 +7,7 @@ processes. Nothing here uses the package; blake3 and zstandard are what it depen
 benchmarks/results/limits-PROFILE.json.
 """
 
-import argparse
 import os
-import shutil
 import statistics
 import subprocess
 import sys
@@ -17,11 +15,11 @@ import time
 from functools import partial
 from pathlib import Path
 
+import program
 import tables
 import zstandard
 from blake3 import blake3
-from measure import scratch, warm
-from run import file_system
+from measure import warm
 from workspaces import PROFILES, generate
 
 GROUP_BYTES = 512 << 10
@@ -236,16 +234,12 @@ def starting(repeats):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("profile", choices=list(PROFILES))
     parser.add_argument("--repeats", type=int, default=5)
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     parser.add_argument("--workspace", type=Path, help="a workspace of that profile that already exists")
     args = parser.parse_args()
-    work = scratch("limits-", args.work)
-    try:
+    with program.scratch("limits-", args.work) as work:
         root = str(args.workspace or work / "workspace")
         if not args.workspace:
             generate(args.profile, root)
@@ -255,8 +249,8 @@ def main():
         result = {
             "meta": {
                 "workspace": f"{args.profile}: {len(files):,} files, {total_mb:,.0f} MB",
-                "machine": f"{os.cpu_count()} processors, {file_system(work)}",
-                "load average before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+                "machine": program.machine(work),
+                "load average before": program.load(),
                 "repeats": args.repeats,
             },
             "tables": [
@@ -267,8 +261,6 @@ def main():
                 creating(work, root, files, min(3, args.repeats)),
             ],
         }
-    finally:
-        shutil.rmtree(work)
     tables.save(f"limits-{args.profile}", result)
     print(tables.render(result))
 

@@ -6,19 +6,16 @@ The snapshots are made through the Python interface, one changed file each; the 
 command, as whole processes. Writes benchmarks/results/log-scale.json.
 """
 
-import argparse
 import json
 import os
-import shutil
 import statistics
 import sys
 import time
-from pathlib import Path
 
+import program
 import tables
-from measure import CommandError, Cost, run, scratch
+from measure import CommandError, Cost, run
 from peers import CHECKOUT, PEERS, Casreplay
-from run import file_system
 
 FIRST_NS = 1_760_000_000 * 10**9
 STEP_NS = 30 * 10**9
@@ -129,15 +126,11 @@ def measure(peer, args):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("--snapshots", type=int, default=100_000)
     parser.add_argument("--runs", type=int, default=3)
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     args = parser.parse_args()
-    work = scratch("log-", args.work)
-    try:
+    with program.scratch("log-", args.work) as work:
         prepare(work / "workspace")
         peer = PEERS["casreplay"](work / "workspace", work / "store")
         peer.init()
@@ -146,7 +139,7 @@ def main():
         result = {
             "meta": {
                 "what": f"{args.snapshots:,} snapshots of {2 * STATES} files, one changed before each",
-                "machine": f"{os.cpu_count()} processors, {file_system(work)}",
+                "machine": program.machine(work),
                 "made in": f"{first_ms:.1f} ms each in the first tenth, {last_ms:.1f} in the last, unsynced",
                 "store": f"{stored / 1e6:.1f} MB, {stored / args.snapshots:,.0f} bytes a snapshot",
             },
@@ -158,8 +151,6 @@ def main():
                 }
             ],
         }
-    finally:
-        shutil.rmtree(work)
     tables.save("log-scale", result)
     print(tables.render(result))
 

@@ -11,7 +11,6 @@ import contextlib
 import os
 import signal
 import subprocess
-import tempfile
 import threading
 import time
 from dataclasses import dataclass
@@ -158,13 +157,6 @@ def disk_bytes(folder, *, without=()):
             with contextlib.suppress(FileNotFoundError):
                 total += os.lstat(f"{base}/{name}").st_blocks * 512
     return total
-
-
-def scratch(prefix, parent):
-    """A new folder in `parent` (made if need be), or where temporary files go."""
-    if parent is not None:
-        Path(parent).mkdir(parents=True, exist_ok=True)
-    return Path(tempfile.mkdtemp(prefix=prefix, dir=parent))
 
 
 def warm(folder, *, content=True):

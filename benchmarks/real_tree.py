@@ -8,8 +8,6 @@ benchmarks/results/real-tree.json. Bytecode, tool caches and the inside of `.git
 left out by default.
 """
 
-import argparse
-import contextlib
 import os
 import random
 import shutil
@@ -20,10 +18,11 @@ import sysconfig
 import time
 from pathlib import Path
 
+import program
 import tables
-from measure import CommandError, Cost, scratch, warm
+from measure import CommandError, Cost, warm
 from peers import PEERS, Casreplay
-from run import file_system, present
+from run import present
 from scenario import PAUSE_S
 
 SOURCES = ("/usr/lib/node_modules", "/usr/lib/python3", "/usr/include", "/usr/share", "/usr/lib")
@@ -168,15 +167,12 @@ class Round:
 
 
 def options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("--files", type=int, default=100_000)
     parser.add_argument(
         "--source", action="append", help="a folder to copy from (default: what is installed)"
     )
     parser.add_argument("--peers", default="casreplay")
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     return parser.parse_args()
 
 
@@ -206,19 +202,15 @@ def play(args, work):
 
 def main():
     args = options()
-    work = scratch("real-", args.work)
-    try:
+    with program.scratch("real-", args.work) as work:
         rows, said = play(args, work)
-        machine = f"{os.cpu_count()} processors, {file_system(work)}"
-    finally:
-        with contextlib.suppress(OSError):
-            shutil.rmtree(work)
+        machine = program.machine(work)
     head = ["operation", "tool", "wall s", "peak MB", "store MB", "result"]
     result = {
         "meta": {
             "workspace": said,
             "machine": machine,
-            "load average after": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+            "load average after": program.load(),
         },
         "tables": [{"title": "A round on real files", "head": head, "rows": rows}],
     }

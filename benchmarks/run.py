@@ -9,37 +9,16 @@ not installed are left out with a line that says so. Put --work on a quiet disk;
 10 GB for each repeat, since nothing is deleted before the end.
 """
 
-import argparse
 import os
 import platform
-import subprocess
 import sys
 import time
-from pathlib import Path
 
+import program
 import tables
-from measure import scratch
 from peers import PEERS, Casreplay
 from scenario import METRICS, Bench
 from workspaces import PROFILES
-
-
-def file_system(folder):
-    """Kind of file system and whether it keeps a journal, as far as the system tells."""
-    done = subprocess.run(
-        ["findmnt", "-n", "-o", "FSTYPE,SOURCE", "-T", str(folder)],
-        capture_output=True,
-        text=True,
-        check=False,
-    )
-    if done.returncode:
-        return "unknown"
-    kind, source = done.stdout.split()[:2]
-    if kind != "ext4":
-        return kind
-    journals = os.listdir("/proc/fs/jbd2") if os.path.isdir("/proc/fs/jbd2") else []
-    kept = any(name.startswith(os.path.basename(source)) for name in journals)
-    return f"ext4 {'with' if kept else 'without'} a journal"
 
 
 def meta(args):
@@ -48,10 +27,10 @@ def meta(args):
     return {
         "workspace": f"{args.profile}: {spec}",
         "machine": f"{os.cpu_count()} processors, {platform.system()} {platform.machine()}, "
-        f"{file_system(args.work)}, Python {platform.python_version()}",
+        f"{program.file_system(args.work)}, Python {platform.python_version()}",
         "versions": "; ".join(f"{name}: {PEERS[name].version()}" for name in args.peers),
         "repeats": f"{repeats}, cheap operations {args.inner} times in each; page cache warm; medians",
-        "load average before": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+        "load average before": program.load(),
         "started": time.strftime("%Y-%m-%d %H:%M"),
     }
 
@@ -69,15 +48,12 @@ def present(names):
 
 
 def options():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("profile", choices=list(PROFILES))
     parser.add_argument("--peers", default=",".join(PEERS), help="comma-separated (default: all installed)")
     parser.add_argument("--repeats", type=int, default=3, help="whole runs, each with fresh stores")
     parser.add_argument("--inner", type=int, default=3, help="times a cheap operation is done in each run")
     parser.add_argument("--history", type=int, metavar="N", help="instead: N small commits in a row")
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     parser.add_argument(
         "--delete-early", action="store_true", help="delete used folders at once: for small disks"
     )
@@ -91,7 +67,6 @@ def options():
         Casreplay.entry = (os.path.abspath(args.casreplay),)
     args.peers = present(args.peers.split(","))
     args.name = args.name or args.profile + (f"-history{args.history}" if args.history else "")
-    args.work = scratch("bench-", args.work)
     return args
 
 
@@ -111,16 +86,15 @@ def thinned(cells):
 
 def keep(bench, args, facts, done):
     """Write down what was measured so far."""
-    load = " ".join(f"{value:.2f}" for value in os.getloadavg())
-    facts = {**facts, "whole runs finished": done, "load average after": load}
+    facts = {**facts, "whole runs finished": done, "load average after": program.load()}
     result = {"profile": args.profile, "meta": facts, "cells": thinned(bench.cells.data)}
     result |= {"growth": bench.cells.growth, "commands": bench.commands}
     tables.save(args.name, result)
     return result
 
 
-def main():
-    args = options()
+def play(args):
+    """Everything asked for, written down as far as it came."""
     bench = Bench(args)
     facts, done = meta(args), 0
     try:
@@ -134,7 +108,14 @@ def main():
             keep(bench, args, facts, done)
     finally:
         result = keep(bench, args, facts, done)
-        bench.clean()
+        bench.close()
+    return result
+
+
+def main():
+    args = options()
+    with program.scratch("bench-", args.work) as args.work:
+        result = play(args)
     print(tables.render(result))
     if args.update_docs:
         print("updated: " + ", ".join(tables.update()), file=sys.stderr)

@@ -234,8 +234,7 @@ class Bench:
             self.restore("restore the newest", peer, last, self.workspace)
         self.each("verify", lambda peer: peer.verify)
 
-    def clean(self):
+    def close(self):
         for peer in self.peers.values():
             with contextlib.suppress(OSError, subprocess.CalledProcessError):
                 peer.close()
-        shutil.rmtree(self.work, ignore_errors=True)

@@ -9,7 +9,6 @@ leet words, random passwords of several alphabets, keys of several lengths.
 
 from __future__ import annotations
 
-import argparse
 import base64
 import gzip
 import os
@@ -18,6 +17,8 @@ import string
 import sys
 from collections import Counter
 from urllib.parse import quote
+
+import program
 
 sys.path.insert(0, os.path.join(os.path.dirname(__file__), "..", "tests"))
 
@@ -212,7 +213,7 @@ def false_alarms(scanner: SecretScanner, folders: list[str], *, verbose: bool) -
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = program.parser(__doc__)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--count", type=int, default=4000)
     parser.add_argument("-v", "--verbose", action="store_true")

@@ -8,11 +8,12 @@ prints MB/s for logs as they are and with a planted secret every 200 lines.
 
 from __future__ import annotations
 
-import argparse
 import os
 import random
 import time
 from collections.abc import Iterator
+
+import program
 
 from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter
 
@@ -52,7 +53,7 @@ def pieces(data: bytes, size: int) -> Iterator[bytes]:
 
 
 def main() -> None:
-    parser = argparse.ArgumentParser()
+    parser = program.parser(__doc__)
     parser.add_argument("--megabytes", type=int, default=100)
     parser.add_argument("paths", nargs="+")
     options = parser.parse_args()

@@ -5,20 +5,16 @@
 Writes benchmarks/results/startup.json. The commit with nothing changed is on the workspace of 2,000 files.
 """
 
-import argparse
-import os
 import platform
-import shutil
 import statistics
 import subprocess
 import sys
 import time
-from pathlib import Path
 
+import program
 import tables
-from measure import Cost, run, scratch, warm
+from measure import Cost, run, warm
 from peers import PEERS, Casreplay
-from run import file_system
 from scenario import PAUSE_S
 from workspaces import generate
 
@@ -42,14 +38,10 @@ def modules(peer, argv):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__, work=True)
     parser.add_argument("--runs", type=int, default=20)
-    parser.add_argument("--work", type=Path, help="scratch folder (default: a temporary one)")
     args = parser.parse_args()
-    work = scratch("startup-", args.work)
-    try:
+    with program.scratch("startup-", args.work) as work:
         workspace = work / "workspace"
         generate("small", workspace)
         peer = PEERS["casreplay"](workspace, work / "store")
@@ -78,13 +70,11 @@ def main():
         result = {
             "meta": {
                 "what": f"{args.runs} runs each, `python -m casreplay`, bytecode compiled",
-                "machine": f"{os.cpu_count()} processors, {file_system(work)}, {platform.python_version()}",
-                "load average after": " ".join(f"{value:.2f}" for value in os.getloadavg()),
+                "machine": f"{program.machine(work)}, {platform.python_version()}",
+                "load average after": program.load(),
             },
             "tables": [{"title": "Whole processes", "head": head, "rows": rows}],
         }
-    finally:
-        shutil.rmtree(work)
     tables.save("startup", result)
     print(tables.render(result))
 

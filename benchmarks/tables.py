@@ -7,11 +7,11 @@ A block of the document lies between `<!-- begin NAME -->` and `<!-- end NAME --
 benchmarks/results. Text outside the markers is written by hand and stays.
 """
 
-import argparse
 import json
 import re
 from pathlib import Path
 
+import program
 from figures import OTHERS, OWN, judge, judge_growth, median
 
 HERE = Path(__file__).resolve().parent
@@ -143,9 +143,7 @@ def update():
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__)
     parser.add_argument("--update", action="store_true", help="write into docs/benchmarks.md")
     args = parser.parse_args()
     if args.update:

@@ -8,7 +8,6 @@ number only, so the same calls give the same sequence of trees. What the bytes l
 of `content.py`.
 """
 
-import argparse
 import math
 import multiprocessing
 import os
@@ -16,6 +15,7 @@ import random
 from dataclasses import dataclass
 from pathlib import Path
 
+import program
 from content import PAGE_BYTES, WORDS, database_page, log_lines, make
 
 SEED = 7411
@@ -261,9 +261,7 @@ def evolve(name, root, step, fraction):
 
 
 def main():
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
-    )
+    parser = program.parser(__doc__)
     parser.add_argument("action", choices=["generate", "evolve"])
     parser.add_argument("profile", choices=list(PROFILES))
     parser.add_argument("root", type=Path)
