@@ -10,9 +10,8 @@ objects already written are unreferenced and reclaimed by ``gc``.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
-from operator import itemgetter
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -21,6 +20,7 @@ from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_snapshot
 from casreplay.errors import LockedError
 from casreplay.history.collector import no_collector
+from casreplay.history.commit_cache import CommitCache, replaced_by
 from casreplay.history.ingest import Destination, Ingested, ingest
 from casreplay.history.scan import Scan, ScanOptions, scan
 from casreplay.history.treebuild import Built, build
@@ -31,24 +31,13 @@ from casreplay.model.objects import Coverage, EntryState, GitState, Snapshot
 from casreplay.store.base import CommitStore, WorkerWriter
 from casreplay.workspace.guards import Limits
 from casreplay.workspace.ignore import IgnoreRules
-from casreplay.workspace.stat_cache import (
-    COUNTERS,
-    IGNORED,
-    CacheHeader,
-    FolderRecord,
-    Part,
-    StatCache,
-    encode,
-)
-from casreplay.workspace.stat_patch import apply_patch, encode_patch, is_worth_a_patch
+from casreplay.workspace.stat_cache import COUNTERS, IGNORED, FolderRecord, StatCache
 
 if TYPE_CHECKING:
     from casreplay.history.overlay import OverlayStore
 
 __all__ = ["CommitOptions", "CommitResult", "CommitSetup", "Committer"]
 
-CACHE_NAME = "stat"
-PATCH_NAME = "stat-patch"
 NO_LIMITS = Limits()
 APPEND_ATTEMPTS = 20
 _WITH_CONTENT = frozenset(state for state in EntryState if state.has_content)
@@ -144,6 +133,7 @@ class Committer:
         self._clock = setup.clock
         self._git = setup.git
         self._limits = setup.limits
+        self._cache = CommitCache(store, setup.root, setup.rules)
 
     def commit(self, options: CommitOptions, count: Count, monitor: Monitor = SILENT) -> CommitResult:
         """Record the workspace as it is now.
@@ -164,13 +154,13 @@ class Committer:
             seen, ingested = self._look(options, head, writer, monitor, trees)
             if head is not None and self._is_recorded(head, options, seen, ingested):
                 if seen.scan.works or seen.scan.settled:
-                    self._save_cache(head.root, seen, recorded=False)
+                    self._leave_cache(seen, head, recorded=False)
                 elapsed = monotonic_ns() - started
                 return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
             monitor.stage("saving")
             parent, snapshot = self._record(options, seen, trees, writer, ingested)
             stored = writer.stored_bytes + self._store.adopted_bytes - adopted
-            self._save_cache(snapshot.root, seen, recorded=True)
+            self._leave_cache(seen, snapshot, recorded=True)
             changes = count(parent, snapshot)
         if parent is None:
             changes = ChangeCounts(added=_listed(seen.built.records))
@@ -183,6 +173,9 @@ class Committer:
             return False
         newest = self._store.log.head()
         return newest is not None and newest.id == head.id
+
+    def _leave_cache(self, seen: _Seen, beside: Snapshot, *, recorded: bool) -> None:
+        self._cache.save(seen.scan, seen.built, root=beside.root, start_ns=seen.start_ns, recorded=recorded)
 
     def _is_mending(self, found: Scan, ingested: Ingested) -> bool:
         """Whether what was read holds something the store lacks although the head names it: a purge took it.
@@ -255,10 +248,9 @@ class Committer:
     ) -> tuple[_Seen, Ingested]:
         start_ns = self._clock()
         monitor.stage("listing")
-        cache = self._load_cache(head)
-        rules = self._rules.fingerprint()
+        cache = self._cache.load(head)
         scan_options = ScanOptions(self._root, self._rules, options.max_file_bytes, options.full, start_ns)
-        found = scan(scan_options, cache, rules_match=cache is not None and cache.header.rules == rules)
+        found = scan(scan_options, cache, rules_match=self._cache.has_rules_of(cache))
         self._limits.check(entries=_entries(found), elapsed_s=self._seconds_since(start_ns))
         to = Destination(self._store, writer, start_ns if head is None and found.cache is None else None)
         ingested = ingest(self._root, list(found.works.values()), to, monitor)
@@ -319,50 +311,6 @@ class Committer:
             hint="Run the command again; if it recurs, give each workspace a store of its own",
         )
 
-    def _binding(self) -> bytes:
-        return hashing.blob_id(self._store.id + b"\0" + self._root)
-
-    def _load_cache(self, head: Snapshot | None) -> StatCache | None:
-        data = self._store.read_cache(CACHE_NAME) if head is not None else None
-        if data is None:
-            return None
-        try:
-            cache = StatCache(data)
-        except ValueError:
-            return None
-        with suppress(ValueError):  # one that does not fit is left from before the file was written
-            apply_patch(cache, self._store.read_cache(PATCH_NAME) or b"")
-        usable = (
-            head is not None and cache.header.root == head.root and cache.header.binding == self._binding()
-        )
-        return cache if usable else None
-
-    def _save_cache(self, root: bytes, seen: _Seen, *, recorded: bool) -> None:
-        """Write what was seen for the next commit.
-
-        When nothing was recorded, folders that differ in times only keep their old record: their
-        new trees were not stored, and nothing may point at them.
-        """
-        header = CacheHeader(root, self._rules.fingerprint(), self._binding(), seen.start_ns)
-        cache, records = seen.scan.cache, seen.built.records
-        if not recorded and cache is None and seen.built.root != root:
-            return
-        if not recorded and cache is not None:
-            known = {
-                path: cache.tree_id(cache.positions[path]) for path in records if path in cache.positions
-            }
-            records = {path: one for path, one in records.items() if known.get(path) == one.tree_id}
-        replaced = _replaced(seen.scan, records) if recorded else _positions(cache, records)
-        if cache is not None and not seen.scan.settled and _says_all(cache, header, replaced, records):
-            return
-        patch = _patch(seen.scan, header, records)
-        if patch is not None:
-            self._store.write_cache(PATCH_NAME, patch)
-            return
-        self._store.write_cache(CACHE_NAME, encode(header, _parts(cache, replaced, records), cache))
-        if cache is not None and cache.patched:
-            self._store.write_cache(PATCH_NAME, [])
-
 
 class _Trees:
     """Holds trees back until it is known that the commit records something."""
@@ -416,7 +364,7 @@ def _coverage(found: Scan, built: Built) -> Coverage:
     if found.cache is None:
         totals = [0] * len(COUNTERS)
     else:
-        totals = found.cache.totals_without(_replaced(found, built.records))
+        totals = found.cache.totals_without(replaced_by(found, built.records))
     for record in built.records.values():
         for j, value in enumerate(record.counters):
             totals[j] += value
@@ -427,63 +375,3 @@ def _listed(records: Mapping[bytes, FolderRecord]) -> int:
     """Paths that a comparison with nothing lists: every entry but folders that hold something."""
     kept = {path: len(record.states) - record.states.count(IGNORED) for path, record in records.items()}
     return sum(kept.values()) - sum(1 for path, n in kept.items() if n and path)
-
-
-def _replaced(found: Scan, records: Mapping[bytes, FolderRecord]) -> set[int]:
-    """Positions in the cache of folders that are gone or were built again."""
-    return set(found.removed) | _positions(found.cache, records)
-
-
-def _positions(cache: StatCache | None, records: Mapping[bytes, FolderRecord]) -> set[int]:
-    if cache is None or not records:
-        return set()
-    return {cache.positions[path] for path in records if path in cache.positions}
-
-
-def _says_all(
-    cache: StatCache, header: CacheHeader, replaced: set[int], records: Mapping[bytes, FolderRecord]
-) -> bool:
-    """Whether a cache as it is says already what one under ``header`` with ``records`` in it would.
-
-    When the scan began may differ: racy rows were blanked by it, and nothing else asks for it.
-    """
-    same = (header.root, header.rules, header.binding)
-    return (
-        (cache.header.root, cache.header.rules, cache.header.binding) == same
-        and len(replaced) == len(records)
-        and all(records.get(cache.paths[i]) == cache.record(i) for i in replaced)
-    )
-
-
-def _patch(found: Scan, header: CacheHeader, records: Mapping[bytes, FolderRecord]) -> list[bytes] | None:
-    """A patch to the cache's file that says what was seen, where one can and is small; else ``None``."""
-    cache = found.cache
-    if cache is None or found.removed or cache.header.rules != header.rules:
-        return None
-    changed = _positions(cache, records)
-    if len(changed) < len(records) or not is_worth_a_patch(cache, changed | found.settled):
-        return None
-    settled = {cache.paths[i]: cache.record(i) for i in found.settled}
-    return encode_patch(cache, header, {**settled, **records})
-
-
-def _parts(
-    cache: StatCache | None, replaced: set[int], records: Mapping[bytes, FolderRecord]
-) -> Iterator[Part]:
-    """The next cache: untouched folders in their old order, changed ones in place, new ones last.
-
-    The root stays first: a new cache is sorted by path.
-    """
-    left = dict(records)
-    start = 0
-    if cache is not None:
-        for i in sorted(replaced):
-            if start < i:
-                yield range(start, i)
-            start = i + 1
-            path = cache.paths[i]
-            if path in left:
-                yield path, left.pop(path)
-        if start < len(cache):
-            yield range(start, len(cache))
-    yield from sorted(left.items(), key=itemgetter(0))
