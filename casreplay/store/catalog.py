@@ -34,6 +34,7 @@ class Catalog:
         self._segments = segments
         self._log = log
         self._fresh = Fresh()
+        self._seen: tuple[object, int] | None = None
         self._adopted: dict[int, Fresh] = {}
         self._pending: dict[int, tuple[int, int, bytes]] = {}
 
@@ -41,29 +42,36 @@ class Catalog:
 
     def load(self) -> bool:
         """Read the index; ``False`` when it has to be rebuilt. Either way ``catch_up`` makes it complete."""
-        usable = self.index.load()
+        self.index.load()
         self.catch_up()
-        return usable
+        return self.index.is_usable
 
     def refresh(self) -> None:
         """Take in what other processes published or removed since. Cost: three ``stat``s."""
         self.index.refresh()
-        # What was held because the index lagged must go once it does not: it is older than the index.
-        is_overtaken = bool(self._fresh.covered or self._fresh.dropped)
-        is_overtaken = is_overtaken and self._fresh.log_end <= self.index.log_end
-        if is_overtaken or self._log.end() != max(self.index.log_end, self._fresh.log_end):
+        # What is held beside the index belongs to that index and that log alone.
+        if self._seen != (self.index.mark, self._log.end()):
             self.catch_up()
 
     def catch_up(self) -> None:
-        """Hold in memory what the log says beyond the index: a reader writes nothing."""
+        """Hold in memory what the log says beyond the index: a reader writes nothing.
+
+        An index that knows more than the log is not believed: what no log record names does not
+        count. A power failure leaves it so (durability ``batch`` and ``off``), or an older log put back.
+        """
         end = self._log.end()
-        if end <= self.index.log_end:
-            self._fresh = Fresh(log_end=end)
-            return
-        records = (record for _, record in self._log.records_from(self.index.log_end))
-        longer, dropped = newly_durable(records, self.index.covered)
-        packed = gather(self._segments, self.index.covered, longer)
-        self._fresh = Fresh(packed=packed, covered=longer, dropped=dropped, log_end=end)
+        if end < self.index.log_end:
+            self.index.distrust()
+        fresh = Fresh(log_end=end)
+        if end > self.index.log_end:
+            records = (record for _, record in self._log.records_from(self.index.log_end))
+            fresh.covered, fresh.dropped = newly_durable(records, self.index.covered)
+            fresh.packed = gather(self._segments, self.index.covered, fresh.covered)
+        self._hold(fresh)
+
+    def _hold(self, fresh: Fresh) -> None:
+        self._fresh = fresh
+        self._seen = (self.index.mark, fresh.log_end)
 
     def find(self, object_id: bytes) -> Entry | None:
         """Where an object lies, or ``None``. Cost: 1 to 2 us."""
@@ -83,9 +91,7 @@ class Catalog:
         """Every place where the object lies."""
         found = self.index.find_all(object_id)
         for fresh in (self._fresh, *self._adopted.values()):
-            one = fresh.find(object_id)
-            if one is not None and one not in found:
-                found.append(one)
+            found += [entry for entry in fresh.find_all(object_id) if entry not in found]
         return [entry for entry in found if entry.segment not in self._fresh.dropped]
 
     def part(self, leading: int) -> Iterator[Entry]:
@@ -145,13 +151,13 @@ class Catalog:
             with suppress(StoreIOError):  # the next look catches up
                 self.catch_up()
             return
-        self._fresh = Fresh(log_end=end)
+        self._hold(Fresh(log_end=end))
         for number, _ in record.segments:
             self._adopted.pop(number, None)
 
     def _publish(self, record: LogRecord, start: int, end: int) -> None:
         self.index.refresh()
-        if self.index.log_end == 0:
+        if self.index.log_end == 0 or self.index.log_end > start:
             self.rebuild(end)
             return
         packed: list[bytes] = []
@@ -193,4 +199,4 @@ class Catalog:
         packed = gather(self._segments, {}, durable)
         top = max([0, *durable, *dropped, *self._segments.numbers()]) + 1
         self.index.rebuild(b"".join(packed), durable, log_end=end, next_segment=top, dropped=dropped)
-        self._fresh = Fresh(log_end=end)
+        self._hold(Fresh(log_end=end))

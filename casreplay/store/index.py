@@ -78,6 +78,20 @@ class Index:
         return self._state.covered
 
     @property
+    def mark(self) -> object:
+        """Equal as long as nothing here changed."""
+        return self._state.number, self._state.stamp, self._state.tail_size
+
+    @property
+    def is_usable(self) -> bool:
+        """Whether there is an index; what is empty has to be rebuilt."""
+        return bool(self._state.tail_name)
+
+    def distrust(self) -> None:
+        """Know nothing, until another index is there."""
+        self._state = _State(stamp=self._state.stamp, next_segment=self._state.next_segment)
+
+    @property
     def next_segment(self) -> int:
         """A number above that of any segment that ever existed, as far as is known here."""
         return self._state.next_segment
@@ -109,19 +123,20 @@ class Index:
 
     def refresh(self) -> bool:
         """Take in what others published since; returns whether anything changed. Cost: two ``stat``s."""
+        before = self.mark
         state = self._state
-        stamp = self._files.stamp(join(self._folder, MANIFEST))
-        if stamp != state.stamp:
-            return self.load()
-        if not state.tail_name:
-            return False
-        tail = self._files.stamp(join(self._folder, state.tail_name))
-        if tail is None:
-            return self.load()
-        if tail[1] == state.tail_size:
-            return False
-        self._read_tail(state)
-        return True
+        tail = self._files.stamp(join(self._folder, state.tail_name)) if state.tail_name else None
+        is_other = self._files.stamp(join(self._folder, MANIFEST)) != state.stamp
+        if is_other or (state.tail_name and tail is None):
+            self.load()
+        elif tail is not None and tail[1] != state.tail_size:
+            try:
+                self._read_tail(state)
+            except StoreIOError as error:
+                if not is_missing(error):
+                    raise
+                self.load()  # a merge replaced it just now
+        return self.mark != before
 
     def _read(self) -> _State:
         path = join(self._folder, MANIFEST)
@@ -244,7 +259,9 @@ class Index:
         state = self._state
         left = {number: length for number, length in state.covered.items() if number not in segments}
         gone = state.dropped | segments
-        wanted = dataclasses.replace(state, covered=left, dropped=gone, log_end=log_end)
+        # The number of a segment that came and went between two looks must not come again either.
+        top = max([state.next_segment - 1, *segments]) + 1
+        wanted = dataclasses.replace(state, covered=left, dropped=gone, log_end=log_end, next_segment=top)
         self._fold(wanted, b"", forget=segments, everything=True)
 
     def rebuild(

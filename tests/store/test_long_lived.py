@@ -3,6 +3,9 @@
 from __future__ import annotations
 
 import errno
+import os
+import shutil
+from pathlib import Path
 
 import pytest
 from support.store_story import read_all, record
@@ -11,6 +14,10 @@ from casreplay.codec import hashing
 from casreplay.errors import StoreIOError
 from casreplay.history.gc import GcRules, collect
 from casreplay.store.disk import DiskStore
+from casreplay.store.entries import pack
+from casreplay.store.files import OsFiles
+from casreplay.store.index import Index
+from casreplay.store.overlay import Fresh
 
 EAGER = GcRules(max_dead_share=0.0, grace_ns=0)
 BACK = {b"comes back": b"the same content" * 40}
@@ -109,3 +116,69 @@ def test_a_writer_that_could_not_begin_keeps_no_lock(folder, monkeypatch):
     with opened(folder).deleting():
         pass
     store.close()
+
+
+def test_an_index_that_is_lost_under_a_running_process_is_made_up_for(folder):
+    store = opened(folder)
+    made = record(store, BACK)
+    shutil.rmtree(os.path.join(folder, "index"))
+    store.refresh()
+    assert read_all(store, made) == BACK
+    assert store.catalog.lengths()
+    store.close()
+
+
+@pytest.mark.parametrize("is_open", [False, True])
+def test_what_an_older_log_does_not_name_does_not_count(folder, is_open):
+    """The index was written and the log was not: a power failure without ``full``, or a copy put back."""
+    store = opened(folder)
+    record(store, OTHER)
+    log = Path(folder, "log").read_bytes()
+    record(store, BACK)
+    Path(folder, "log").write_bytes(log)
+    if not is_open:
+        store.close()
+        store = opened(folder)
+    store.refresh()
+    assert not any(store.has(hashing.blob_id(raw)) for raw in BACK.values())
+    again = record(store, BACK)
+    assert checked(folder, again) == BACK
+    store.close()
+
+
+def test_a_merge_between_looking_at_the_tail_and_reading_it(folder, monkeypatch):
+    store = opened(folder)
+    record(store, OTHER)
+    reader = opened(folder)
+    made = record(store, BACK)
+    read = reader.files.read
+
+    def merging_first(path):
+        if path.endswith(".tail"):
+            monkeypatch.undo()
+            store.rebuild_index()
+        return read(path)
+
+    monkeypatch.setattr(reader.files, "read", merging_first)
+    assert read_all(reader, made) == BACK
+    reader.close()
+    store.close()
+
+
+def test_the_number_of_a_dropped_segment_never_comes_again(folder):
+    """It came and went while the index could not be written, and no file of it is left."""
+    index = Index(OsFiles(), folder)
+    assert index.load()
+    index.drop({7}, log_end=index.log_end)
+    assert index.next_segment == 8
+
+
+def test_every_copy_counts_that_the_index_does_not_hold_yet():
+    """The least deep of all copies must be among them: a gc keeps that one."""
+    one, two, three = (pack(b"a" * 32, segment, 16, 80, 0, 1, 1) for segment in (1, 2, 3))
+    other = pack(b"b" * 32, 1, 96, 80, 0, 1, 1)
+    fresh = Fresh(packed=[one + other + two, three])
+    assert {entry.segment for entry in fresh.find_all(b"a" * 32)} == {1, 2, 3}
+    assert fresh.find_all(b"a" * 32)[0] == fresh.find(b"a" * 32)
+    assert [entry.offset for entry in fresh.find_all(b"b" * 32)] == [96]
+    assert fresh.find_all(b"c" * 32) == []
