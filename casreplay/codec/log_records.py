@@ -32,6 +32,7 @@ __all__ = [
     "identities",
     "mentions",
     "payload_of",
+    "payloads",
     "record_end",
     "store_id_of",
 ]
@@ -179,12 +180,11 @@ def find_record(data: bytes | bytearray, at: int, record_type: LogRecordType | N
     return found
 
 
-def identities(data: bytes | bytearray) -> Iterator[tuple[int, int, bytes]]:
-    """Type, sequence and id of every well-framed record, oldest first; the chain is not checked.
+def identities(data: bytes | bytearray, at: int = HEADER_BYTES) -> Iterator[tuple[int, int, int, bytes]]:
+    """Offset, type, sequence and id of every well-framed record from ``at`` on, oldest first.
 
-    Cost: about 1 us a record; damaged stretches are passed over.
+    The chain is not checked. Cost: about 1 us a record; damaged stretches are passed over.
     """
-    at = HEADER_BYTES
     limit = len(data) - FIXED_BYTES
     while at <= limit:
         magic, kind, _, pairs, _, stored, sequence, _, _, record_id = _FIXED.unpack_from(data, at)
@@ -195,17 +195,36 @@ def identities(data: bytes | bytearray) -> Iterator[tuple[int, int, bytes]]:
             if at < 0:
                 return
             continue
-        yield kind, sequence, record_id
+        yield at, kind, sequence, record_id
         at = end
 
 
-def mentions(data: bytes | bytearray, wanted: bytes) -> list[int]:
-    """Offsets of the records of snapshots in whose payload ``wanted`` occurs, oldest first.
+def payloads(data: bytes | bytearray) -> Iterator[tuple[int, int, bytes, bytes]]:
+    """Offset, type, id and decoded payload of every record in ``data``, oldest first.
+
+    Cost: about 4 us a record.
+
+    Raises:
+        CorruptError: something else than whole records in a row, or a payload that does not decode.
+    """
+    at, limit = 0, len(data)
+    while at < limit:
+        end = record_end(data, at)
+        if end < 0:
+            raise CorruptError("No log record starts here", offset=at)
+        _, kind, encoding, pairs, raw, stored, _, _, _, record_id = _FIXED.unpack_from(data, at)
+        start = at + FIXED_BYTES + 8 * pairs
+        payload = bytes(data[start : start + stored])
+        yield at, kind, record_id, frame.decompress(payload, raw) if encoding == _ZSTD else payload
+        at = end
+
+
+def mentions(data: bytes | bytearray, wanted: bytes, at: int = 0) -> list[int]:
+    """Offsets of the records of snapshots from ``at`` on in whose payload ``wanted`` occurs, oldest first.
 
     Cost: about 3 us a record; what is damaged is passed over.
     """
     found: list[int] = []
-    at = HEADER_BYTES
     limit = len(data) - FIXED_BYTES
     while at <= limit:
         magic, kind, encoding, pairs, raw, stored, _, _, _, _ = _FIXED.unpack_from(data, at)

@@ -11,8 +11,9 @@ Order of precedence, the first that fits wins:
 5. ``NAME~N``: N snapshots before ``NAME``, along what history still holds; ``~`` is ``~1``.
 
 Owns: that order and its errors. Reads a log; labels set later arrive as an argument.
-Cost: ``@`` and ``@~3`` read the log's end, a time reads back to its place; a label is
-looked for in the whole log, 10 us a snapshot, because only that shows that it is unique.
+Cost: ``@`` and ``@~3`` read the log's end, a time reads back to its place; a label or the first
+digits of an id are looked for in a table of the whole history, because only that shows that they
+are unique.
 """
 
 from __future__ import annotations
@@ -72,11 +73,11 @@ class NamedLog(Protocol):
     def live_ids(self) -> list[tuple[int, SnapshotId]]:
         """Sequence and id of every live snapshot, oldest first."""
 
-    def prefixed(self, prefix: str) -> list[SnapshotId]:
-        """Ids of live snapshots that start with ``prefix`` in lower-case hexadecimal, oldest first."""
+    def prefixed(self, prefix: str) -> Iterator[Snapshot]:
+        """Live snapshots whose id starts with ``prefix`` in lower-case hexadecimal, newest first."""
 
     def mentioning(self, text: str) -> Iterator[Snapshot]:
-        """Live snapshots in which ``text`` stands as a whole value, newest first."""
+        """Live snapshots whose label or tag is ``text``, newest first; perhaps others."""
 
 
 class Notes(Protocol):
@@ -183,7 +184,7 @@ class NameResolver:
         """Rule 4: live snapshots whose id starts so, newest first."""
         if not is_hex_prefix(name):
             return []
-        return [self.log.get(one) for one in reversed(self.log.prefixed(name.lower()))]
+        return list(self.log.prefixed(name.lower()))
 
     def _by_id(self, name: str) -> Snapshot | None:
         try:

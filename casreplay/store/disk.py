@@ -56,6 +56,7 @@ class DiskStore:
         self.log = DiskLog(files, folder, self.leases, synced=durability == "full")
         self.catalog = Catalog(files, folder, self.segments, self.log)
         self.log.published = self.catalog.publish
+        self.log.lookup.caches = self
         self._durable = durability != "off"
         self._decoder = Decoder(self.segments, self.catalog)
         self._shares: dict[int, tuple[FileLock, str]] = {}

@@ -26,13 +26,14 @@ from casreplay.model.problems import Problem
 from casreplay.store.files import Files, join, replace
 from casreplay.store.locks import Leases
 from casreplay.store.log_chain import chain_problems
+from casreplay.store.log_lookup import Lookup, fields_of, removed_by
 from casreplay.store.log_scan import LogFile
 
 __all__ = ["DiskLog"]
 
 NAME = "log"
 LOST = "lost"
-_SELECTIVE_DIGITS = 6
+_SELECTIVE_DIGITS = 4
 Segments = tuple[tuple[int, int], ...]
 
 
@@ -52,6 +53,7 @@ class DiskLog:
         self._leases = leases
         self._synced = synced
         self._file = LogFile(files, join(folder, NAME))
+        self.lookup = Lookup(self._file)
         self.published: Callable[[LogRecord, int, int], None] = lambda _record, _start, _end: None
         """Called under the lock after a record is durable, with the record, its start and its end."""
         self.expected_sweeps: int | None = None
@@ -88,48 +90,44 @@ class DiskLog:
                 if record.id not in removed:
                     yield record
             elif record.type == LogRecordType.REMOVAL:
-                removed.update(_removed_by(record))
+                removed.update(removed_by(record))
 
     def live_ids(self) -> list[tuple[int, SnapshotId]]:
         """Sequence and id of every live snapshot, oldest first. Cost: 1 us each, nothing is decoded."""
         removed = self.removed_ids()
         return [
             (sequence, SnapshotId(one))
-            for kind, sequence, one in codec.identities(self._file.content())
+            for _, kind, sequence, one in codec.identities(self._file.content())
             if kind == LogRecordType.SNAPSHOT and one not in removed
         ]
 
-    def prefixed(self, prefix: str) -> list[SnapshotId]:
-        """Ids of live snapshots that start with ``prefix`` in hexadecimal, oldest first.
+    def prefixed(self, prefix: str) -> Iterator[Snapshot]:
+        """Live snapshots whose id starts with ``prefix`` in lower-case hexadecimal, newest first.
 
-        Cost: one search of the log at C speed for prefixes of six digits and more, else that of ``live_ids``.
+        Cost: a search at C speed, see ``log_lookup``; for fewer than four digits that of ``live_ids``.
+
+        Raises:
+            CorruptError: the record of one is damaged.
         """
-        if len(prefix) < _SELECTIVE_DIGITS:
-            return [one for _, one in self.live_ids() if one.hex().startswith(prefix)]
-        removed = self.removed_ids()
-        ids = self._file.ids_with(bytes.fromhex(prefix[: len(prefix) & ~1]))
-        return [SnapshotId(one) for one in ids if one.hex().startswith(prefix) and one not in removed]
+        if len(prefix) >= _SELECTIVE_DIGITS:
+            return map(self._decoded, self.lookup.starting(prefix))
+        return (self.get(one) for _, one in reversed(self.live_ids()) if one.hex().startswith(prefix))
 
     def mentioning(self, text: str) -> Iterator[Snapshot]:
-        """Live snapshots in which ``text`` stands as a whole value (label, tag, session ...), newest first.
+        """Live snapshots whose label or tag ``text`` is, newest first, and perhaps others in which it stands.
 
-        Cost: about 3 us a snapshot; only those found are decoded.
+        Cost: a search at C speed, see ``log_lookup``; only those found are decoded.
         """
-        wanted = json.dumps(text, ensure_ascii=True).encode("ascii")
-        removed = self.removed_ids()
-        content = self._file.content()
-        for at in reversed(codec.mentions(content, wanted)):
-            record = codec.decode_record(content, at, None)
-            if record.id not in removed:
-                try:
-                    yield self._decoded(record)
-                except CorruptError:
-                    continue  # ``verify`` names it
+        for record in self.lookup.naming(text):
+            try:
+                yield self._decoded(record)
+            except CorruptError:
+                continue  # ``verify`` names it
 
     def get(self, snapshot_id: SnapshotId) -> Snapshot:
         """See ``SnapshotLog``. Cost: a search at C speed from the end back to it."""
-        found = self._file.locate(snapshot_id)
-        if found is None or snapshot_id in self._removed_behind(found[0]):
+        found = self.lookup.locate(snapshot_id)
+        if found is None or snapshot_id in self.lookup.removed_behind(found[0]):
             raise UnknownNameError(
                 f"No snapshot {snapshot_id.hex()}",
                 hint="See `casreplay log` for those there are",
@@ -142,11 +140,11 @@ class DiskLog:
 
         Cost: that of ``get``, and a step for each removed one in between; nothing else is decoded.
         """
-        found = self._file.locate(snapshot.id)
-        removed = set(self._removed_behind(found[0] if found else self._file.end()))
+        found = self.lookup.locate(snapshot.id)
+        removed = set(self.lookup.removed_behind(found[0] if found else self._file.end()))
         for record in self._file.backwards(found[0] if found else None):
             if record.type == LogRecordType.REMOVAL:
-                removed.update(_removed_by(record))
+                removed.update(removed_by(record))
             is_earlier = record.type == LogRecordType.SNAPSHOT and record.sequence < snapshot.sequence
             if is_earlier and record.id not in removed:
                 try:
@@ -158,12 +156,7 @@ class DiskLog:
     def removed_ids(self) -> frozenset[bytes]:
         """Ids of snapshots that a later record removed."""
         removals = self._file.of_type(LogRecordType.REMOVAL)
-        return frozenset(chain.from_iterable(map(_removed_by, removals)))
-
-    def _removed_behind(self, offset: int) -> frozenset[bytes]:
-        """Ids of snapshots that a record at ``offset`` or behind it removed, and perhaps of others."""
-        removals = self._file.of_type_behind(LogRecordType.REMOVAL, offset)
-        return frozenset(chain.from_iterable(map(_removed_by, removals)))
+        return frozenset(chain.from_iterable(map(removed_by, removals)))
 
     def tombstones(self) -> frozenset[bytes]:
         """Ids of objects that were destroyed on purpose."""
@@ -173,7 +166,7 @@ class DiskLog:
         """Every object that was destroyed on purpose, with what was said about it then."""
         reasons: dict[bytes, str] = {}
         for record in self._file.of_type(LogRecordType.PURGE):
-            fields = _fields(record)
+            fields = fields_of(record)
             reasons.update(
                 {bytes.fromhex(one): str(fields.get("reason", "")) for one in fields.get("objects", ())}
             )
@@ -295,16 +288,3 @@ class DiskLog:
         self._files.make_folder(join(self._folder, LOST))
         replace(self._files, join(self._folder, LOST, f"log-{end}-{len(torn)}"), torn)
         self._files.truncate(path, end)
-
-
-def _removed_by(record: LogRecord) -> list[bytes]:
-    return [bytes.fromhex(one) for one in _fields(record).get("ids", ())]
-
-
-def _fields(record: LogRecord) -> dict[str, list[str]]:
-    """The table in a record that is no snapshot; an unreadable one says nothing."""
-    try:
-        fields = json.loads(codec.payload_of(record))
-    except (CorruptError, ValueError):
-        return {}
-    return fields if isinstance(fields, dict) else {}

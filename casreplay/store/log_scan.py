@@ -83,6 +83,10 @@ class LogFile:
             self._content += self._pread(end - len(self._content), len(self._content))
         return self._content
 
+    def since(self, offset: int) -> bytes:
+        """The bytes from ``offset`` to the last whole record's end."""
+        return self._pread(max(0, self.end() - offset), offset)
+
     def chain_at(self, end: int) -> bytes:
         """The running hash after the record that ends at ``end``."""
         if end == codec.HEADER_BYTES:
@@ -111,21 +115,26 @@ class LogFile:
         data = self._pread(self.end() - start, start) if start < self.end() else b""
         return ((start + at, record) for at, record in _whole_records(data, 0))
 
-    def locate(self, snapshot_id: bytes) -> tuple[int, LogRecord] | None:
+    def locate(self, snapshot_id: bytes, within: int | None = None) -> tuple[int, LogRecord] | None:
         """Where the record of a snapshot starts, and the record; ``None`` when there is none.
+
+        Args:
+            snapshot_id: whose.
+            within: bytes at the log's end that are searched at least; all when left out.
 
         Cost: a search at C speed from the end back to it.
         """
         end = high = self.end()
         size = _FIRST_BLOCK
-        while high > codec.HEADER_BYTES:
+        least = codec.HEADER_BYTES if within is None else max(codec.HEADER_BYTES, end - within)
+        while high > least:
             low = max(codec.HEADER_BYTES, high - size)
             # An id may lie across the border to the block that was searched before.
             data = self._pread(min(end, high + len(snapshot_id)) - low, low)
             at = data.rfind(snapshot_id)
             while at >= 0:
                 start = low + at - _ID_AT
-                record = self._record_at(start) if start >= codec.HEADER_BYTES else None
+                record = self.record_at(start) if start >= codec.HEADER_BYTES else None
                 if record and record.type == LogRecordType.SNAPSHOT and record.id == snapshot_id:
                     return start, record
                 at = data.rfind(snapshot_id, 0, at + len(snapshot_id) - 1)
@@ -133,21 +142,7 @@ class LogFile:
             size = min(4 * size, _LARGEST_BLOCK)
         return None
 
-    def ids_with(self, prefix: bytes) -> list[bytes]:
-        """Ids of snapshots that start with ``prefix``, in the order of their records."""
-        data = self.content()
-        ids: list[bytes] = []
-        at = data.find(prefix)
-        while at >= 0:
-            start = at - _ID_AT
-            if start >= codec.HEADER_BYTES and codec.record_end(data, start) > 0:
-                record = codec.decode_record(data, start, None)
-                if record.type == LogRecordType.SNAPSHOT:
-                    ids.append(record.id)
-            at = data.find(prefix, at + 1)
-        return ids
-
-    def _record_at(self, start: int) -> LogRecord | None:
+    def record_at(self, start: int) -> LogRecord | None:
         """The record that starts at ``start``; ``None`` when no whole one does."""
         left = self.end() - start
         for count in (min(left, _FIRST_BLOCK), min(left, codec.MAX_RECORD_BYTES)):

@@ -115,8 +115,8 @@ def test_ids_are_found_by_any_of_their_first_digits_and_values_wherever_they_sta
     for one in every:
         for digits in (1, 4, 6, 7, 11, 64):
             prefix = one.id.hex()[:digits]
-            wanted = [other.id for other in reversed(live) if other.id.hex().startswith(prefix)]
-            assert store.log.prefixed(prefix) == wanted
+            wanted = [other for other in live if other.id.hex().startswith(prefix)]
+            assert list(store.log.prefixed(prefix)) == wanted
     for label in ("step 0", "step 3"):
         assert list(store.log.mentioning(label)) == [one for one in live if one.label == label]
     assert list(store.log.mentioning("step")) == []

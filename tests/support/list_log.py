@@ -61,7 +61,7 @@ class ListLog:
         return self.newest_first()
 
     def prefixed(self, prefix):
-        return [one for _, one in self.live_ids() if one.hex().startswith(prefix)]
+        return (one for one in self.newest_first() if one.id.hex().startswith(prefix))
 
     def mentioning(self, text):
         return (one for one in self.newest_first() if text in (one.label, one.session, *one.tags))
