@@ -28,6 +28,7 @@ from casreplay.store.disk import DiskStore
 __all__ = ["FsckReport", "fsck", "repair_index"]
 
 MAX_PATHS_SHOWN = 3
+ATTEMPTS = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,8 +74,22 @@ def fsck(
     snapshot, strictly; that every blob is there with the length its entries state. With
     ``data`` every record is decoded and hashed too, those that nothing needs included.
 
+    A gc, purge or prune under way takes away what is being looked at. Problems found meanwhile are
+    nobody's: the check begins again, up to three times.
+
     Cost: without ``data`` every distinct tree once and the headers; with it all data once.
     """
+    rules = names or NameRules()
+    for _ in range(ATTEMPTS - 1):
+        before = store.log.end(), store.log.sweeps()
+        report = _check(store, rules, monitor, data=data)
+        has_changed = (store.log.end(), store.log.sweeps()) != before
+        if report.is_clean or not has_changed:
+            return report
+    return _check(store, rules, monitor, data=data)
+
+
+def _check(store: DiskStore, names: NameRules, monitor: Monitor, *, data: bool) -> FsckReport:
     store.refresh()
     problems = list(store.log.verify())
     problems += Annotations(store, clock=lambda: 0).problems()
@@ -82,7 +97,7 @@ def fsck(
     found = survey(store, chunks=data)
     problems += _segment_problems(found)
     snapshots = list(store.log.newest_first())
-    check = TreeCheck(store, names or NameRules())
+    check = TreeCheck(store, names)
     monitor.stage("checking trees", len(snapshots), "snapshots")
     flaws: dict[ObjectId, Flaw] = {}
     for number, snapshot in enumerate(snapshots, 1):

@@ -169,20 +169,17 @@ class DiskStore:
         return self._read(blob, self._decoder.stream)
 
     def _read(self, object_id: ObjectId, read: Callable[[Entry], _T]) -> _T:
-        entry = self._sought(object_id)
         try:
-            return read(entry)
+            return read(self._sought(object_id))
         except CorruptError:
-            # A gc may have moved it since we looked.
-            self.refresh()
-            moved = self._sought(object_id)
-            if moved == entry:
-                raise
-            return read(moved)
+            self._sought(object_id)  # says so when it was purged meanwhile
+            raise
 
     def info(self, object_id: ObjectId) -> ObjectInfo:
         """See ``ObjectReader``."""
-        entry = self._sought(object_id)
+        return self._read(object_id, lambda entry: self._decoder.from_any(entry, self._info))
+
+    def _info(self, entry: Entry) -> ObjectInfo:
         header, _ = self.segments.record(entry.segment, entry.offset, entry.length)
         kind = ObjectKind(header.kind)
         raw = header.lengths[entry.position]
@@ -193,7 +190,7 @@ class DiskStore:
 
     def chunk_list(self, blob: BlobId) -> list[tuple[bytes, int]]:
         """Ids and lengths of the blob's chunks in order; the blob itself when it is stored in one piece."""
-        return self._decoder.chunk_list(self._sought(blob))
+        return self._read(blob, self._decoder.chunk_list)
 
     def ids(self, kind: ObjectKind | None = None) -> Iterator[ObjectId]:
         """See ``ObjectReader``. Chunks are blobs. Memory: a 256th of the ids."""

@@ -115,6 +115,9 @@ class Places(Protocol):
     def find_all(self, object_id: bytes) -> list[Entry]:
         """Every place."""
 
+    def refresh(self) -> None:
+        """Take in what others did since."""
+
 
 class Decoder:
     """Decodes what entries point at.
@@ -144,10 +147,14 @@ class Decoder:
             CorruptError: damaged, or a chunked blob over ``MAX_WHOLE_BYTES``.
             MissingObjectError: a chunk or a base is not in the store.
         """
-        return self._from_any(entry, self._object_bytes)
+        return self.from_any(entry, self._object_bytes)
 
-    def _from_any(self, entry: Entry, read: Callable[[Entry], _V]) -> _V:
-        """What ``read`` makes of the entry, or of another copy of the object when that one is damaged."""
+    def from_any(self, entry: Entry, read: Callable[[Entry], _V]) -> _V:
+        """What ``read`` makes of the entry, or of another copy of the object when that one is damaged.
+
+        Before it is called damaged everything remembered is forgotten and looked up anew, once: a gc may
+        have moved it, or its base, or a chunk. What is damaged costs two attempts so, of a chunk four.
+        """
         try:
             return read(entry)
         except CorruptError:
@@ -155,7 +162,13 @@ class Decoder:
                 if other != entry:
                     with contextlib.suppress(CorruptError):
                         return read(other)
-            raise
+            self.clear()
+            self._segments.close()
+            self._places.refresh()
+            moved = self._places.find(entry.id)
+            if moved is None:
+                raise
+            return read(moved)
 
     def _object_bytes(self, entry: Entry) -> bytes:
         if entry.type == _GROUP:
@@ -181,7 +194,7 @@ class Decoder:
             CorruptError: no whole copy of blob or list, raised at once; of a chunk, when it is its turn.
             MissingObjectError: likewise.
         """
-        return self._from_any(entry, self._pieces)
+        return self.from_any(entry, self._pieces)
 
     def _pieces(self, entry: Entry) -> Iterator[bytes]:
         """The pieces of one copy; what is no list of chunks is read and verified before this returns."""
@@ -201,9 +214,12 @@ class Decoder:
 
     def chunk_list(self, entry: Entry) -> list[tuple[bytes, int]]:
         """Ids and lengths of a blob's chunks; the blob itself when it is not chunked."""
-        if entry.type != RecordType.CHUNKED:
-            return [(entry.id, self.body(entry).whole_bytes)]
+        return self.from_any(entry, self._chunk_list)
+
+    def _chunk_list(self, entry: Entry) -> list[tuple[bytes, int]]:
         body = self.body(entry)
+        if not body.is_chunked:
+            return [(entry.id, body.whole_bytes)]
         return decode_chunk_list(body.raw, body.whole_bytes)
 
     def _chunks(self, chunks: list[tuple[bytes, int]]) -> Iterator[bytes]:

@@ -8,11 +8,15 @@ import shutil
 from pathlib import Path
 
 import pytest
+from support.snapshots import noise
 from support.store_story import read_all, record
 
 from casreplay.codec import hashing
 from casreplay.errors import StoreIOError
 from casreplay.history.gc import GcRules, collect
+from casreplay.history.verify import fsck
+from casreplay.model.monitor import SilentMonitor
+from casreplay.store import segments
 from casreplay.store.disk import DiskStore
 from casreplay.store.entries import pack
 from casreplay.store.files import OsFiles
@@ -182,3 +186,70 @@ def test_every_copy_counts_that_the_index_does_not_hold_yet():
     assert fresh.find_all(b"a" * 32)[0] == fresh.find(b"a" * 32)
     assert [entry.offset for entry in fresh.find_all(b"b" * 32)] == [96]
     assert fresh.find_all(b"c" * 32) == []
+
+
+@pytest.fixture
+def moved_base(folder, monkeypatch):
+    """A store with a reader in it, opened before a gc that moves what the newest snapshot builds on.
+
+    Gives the reader, the newest snapshot's contents by name, and the gc as a call. Every commit has
+    a segment of its own: what the newest one wrote stays where it is.
+    """
+    monkeypatch.setattr(segments, "SEAL_BYTES", 1 << 20)
+    store = opened(folder)
+    old = {b"small": noise(9_000, 1), b"big": noise(700_000, 2), b"gone": noise(30_000, 3)}
+    record(store, old)
+    new = {b"small": old[b"small"] + b"more", b"big": b"other" + old[b"big"]}
+    record(store, new)
+    numbers = store.segments.numbers()
+    store.close()
+    reader = opened(folder)
+
+    def collected():
+        collected_by_another(folder)
+        left = reader.segments.numbers()
+        assert numbers[0] not in left
+        assert numbers[1] in left
+
+    yield reader, {name: hashing.blob_id(raw) for name, raw in new.items()}, new, collected
+    reader.close()
+
+
+def test_a_base_and_chunks_that_moved_under_a_reader_are_found(moved_base):
+    reader, ids, contents, collected = moved_base
+    collected()
+    for name, blob in ids.items():
+        assert reader.get(blob) == contents[name]
+
+
+def test_facts_are_told_of_what_moved_under_a_reader(moved_base):
+    reader, ids, contents, collected = moved_base
+    collected()
+    assert sum(length for _, length in reader.chunk_list(ids[b"big"])) == len(contents[b"big"])
+    assert reader.info(ids[b"small"]).raw_bytes == len(contents[b"small"])
+
+
+def test_a_gc_in_the_middle_of_a_stream(moved_base):
+    reader, ids, contents, collected = moved_base
+    pieces = reader.stream(ids[b"big"])
+    first = next(pieces)
+    collected()
+    reader.segments.close()  # as when many others were read meanwhile
+    assert first + b"".join(pieces) == contents[b"big"]
+
+
+@pytest.mark.parametrize("data", [False, True])
+def test_a_check_beside_a_gc_finds_nothing_wrong(moved_base, data):
+    reader, _, _, collected = moved_base
+
+    class Meanwhile(SilentMonitor):
+        done = False
+
+        def stage(self, name, *_args):
+            if name == "reading headers" and not self.done:
+                self.done = True
+                collected()
+
+    disturbed = fsck(reader, data=data, monitor=Meanwhile()).problems
+    assert disturbed == fsck(reader, data=data).problems
+    assert {problem.code for problem in disturbed} == {"size"}  # the story's trees state none
