@@ -12,18 +12,17 @@ from __future__ import annotations
 
 from typing import Protocol
 
-from casreplay.codec import frame, hashing
-from casreplay.codec.records import Encoding, RecordType, SingleRecord, peek_singles
-from casreplay.errors import CorruptError, MissingObjectError
+from casreplay.codec import hashing
+from casreplay.codec.records import RecordType, SingleRecord, peek_singles
 from casreplay.model.ids import ObjectId
 from casreplay.store.base import ObjectKind
+from casreplay.store.bases import Bases
 from casreplay.store.entries import Entry
 
 __all__ = ["TreesAhead"]
 
 _OBJECT = int(RecordType.OBJECT)
 _TREE = int(ObjectKind.TREE)
-_PLAIN, _DELTA = int(Encoding.PLAIN), int(Encoding.DELTA)
 _LEAST_WINDOW = 4 << 10
 _LARGEST_WINDOW = 256 << 10
 _AHEAD_BYTES = 16 << 20
@@ -58,9 +57,7 @@ class TreesAhead:
         self._ahead_bytes = 0
         self._window = _LEAST_WINDOW
         self._found = self._taken = 0
-        self._young: dict[bytes, bytes] = {}
-        self._old: dict[bytes, bytes] = {}
-        self._held = 0
+        self._bases = Bases(source.get, _HELD_BYTES)
 
     def get(self, object_id: ObjectId) -> bytes:
         """The tree's bytes, verified against its id. Cost: some 8 us in order, else as the store's ``get``.
@@ -75,34 +72,11 @@ class TreesAhead:
             record = self._ahead.pop(object_id, None)
         else:
             self._taken += 1
-        raw = None if record is None else self._decoded(record)
+        raw = None if record is None else self._bases.decoded(record)
         if raw is None or hashing.tree_id(raw) != object_id:
             raw = self._source.get(object_id)
-        self._keep(object_id, raw)
+        self._bases.keep(object_id, raw)
         return raw
-
-    def _decoded(self, record: SingleRecord) -> bytes | None:
-        """The record's bytes, not verified; ``None`` when they cannot be had."""
-        if record.encoding == _PLAIN:
-            return record.body
-        prefix = None
-        try:
-            if record.encoding == _DELTA:
-                prefix = self._young.get(record.base) or self._old.get(record.base)
-                if prefix is None:
-                    prefix = self._source.get(ObjectId(record.base))
-                self._keep(record.base, prefix)
-            return frame.decompress(record.body, record.raw_bytes, prefix=prefix)
-        except (CorruptError, MissingObjectError):
-            return None  # another copy may be whole
-
-    def _keep(self, object_id: bytes, raw: bytes) -> None:
-        if object_id in self._young:
-            return
-        self._young[object_id] = raw
-        self._held += len(raw)
-        if self._held > _HELD_BYTES:
-            self._old, self._young, self._held = self._young, {}, 0
 
     def _look(self, object_id: bytes) -> None:
         """Take in the stretch that begins with the object, if it has a record of its own."""

@@ -13,19 +13,19 @@ from __future__ import annotations
 from collections.abc import Collection, Iterable, Iterator
 from typing import Protocol
 
-from casreplay.codec import frame, hashing
-from casreplay.codec.records import Encoding, RecordType, SingleRecord, peek_singles
+from casreplay.codec import hashing
+from casreplay.codec.records import RecordType, SingleRecord, peek_singles
 from casreplay.errors import CorruptError, MissingObjectError
 from casreplay.model.ids import ObjectId
 from casreplay.store import ahead
 from casreplay.store.base import ObjectKind
+from casreplay.store.bases import Bases
 from casreplay.store.entries import Entry
 
 __all__ = ["TreesTogether"]
 
 _OBJECT = int(RecordType.OBJECT)
 _TREE = int(ObjectKind.TREE)
-_PLAIN, _DELTA = int(Encoding.PLAIN), int(Encoding.DELTA)
 _GAP_BYTES = 32 << 10
 """Trees no farther apart are read in one go: a read of its own costs as much as copying this."""
 _STRETCH_BYTES = 1 << 20
@@ -57,9 +57,7 @@ class TreesTogether:
         self._source = source
         self._near: dict[bytes, SingleRecord] = {}
         self._near_bytes = 0
-        self._young: dict[bytes, bytes] = {}
-        self._old: dict[bytes, bytes] = {}
-        self._held = 0
+        self._bases = Bases(source.get, _HELD_BYTES)
 
     def get_all(self, ids: Collection[ObjectId]) -> dict[ObjectId, bytes]:
         """The bytes of every one, verified against its id. Bases of deltas are best asked for first.
@@ -74,11 +72,11 @@ class TreesTogether:
         found: dict[ObjectId, bytes] = {}
         for one in ids:
             record = self._near.pop(one, None)
-            raw = None if record is None else self._decoded(record)
+            raw = None if record is None else self._bases.decoded(record)
             if raw is None or hashing.tree_id(raw) != one:
                 raw = self._elsewhere(one, entries.get(one))
             found[one] = raw
-            self._keep(one, raw)
+            self._bases.keep(one, raw)
         return found
 
     def _elsewhere(self, object_id: ObjectId, entry: Entry | None) -> bytes:
@@ -89,27 +87,6 @@ class TreesTogether:
             except (CorruptError, MissingObjectError):
                 pass  # a gc may have moved it since we looked
         return self._source.get(object_id)
-
-    def _decoded(self, record: SingleRecord) -> bytes | None:
-        """The record's bytes, not verified; ``None`` when they cannot be had."""
-        if record.encoding == _PLAIN:
-            return record.body
-        prefix = None
-        try:
-            if record.encoding == _DELTA:
-                prefix = self._young.get(record.base) or self._old.get(record.base)
-                if prefix is None:
-                    prefix = self._source.get(ObjectId(record.base))
-                    self._keep(record.base, prefix)
-            return frame.decompress(record.body, record.raw_bytes, prefix=prefix)
-        except (CorruptError, MissingObjectError):
-            return None  # another copy may be whole
-
-    def _keep(self, object_id: bytes, raw: bytes) -> None:
-        self._young[object_id] = raw
-        self._held += len(raw)
-        if self._held > _HELD_BYTES:
-            self._old, self._young, self._held = self._young, {}, 0
 
     def _look(self, ids: Iterable[ObjectId]) -> dict[ObjectId, Entry]:
         """Take in the stretches in which those lie that have records of their own; where the others lie."""
