@@ -12,7 +12,7 @@ from casreplay.cli.options import Command, json_option
 from casreplay.cli.output import Output
 from casreplay.cli.session import Session
 from casreplay.cli.shapes import change_fields, summary_fields
-from casreplay.model.changes import Change
+from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import TreeId
 from casreplay.model.objects import Snapshot
 from casreplay.store.base import ObjectReader
@@ -105,7 +105,7 @@ def _changes(
     from casreplay.history.diff_divided import changes_between  # noqa: PLC0415 - start-up speed
 
     changes = changes_between(objects, *roots, paths=paths)
-    if not renames:
+    if not (renames and {ChangeKind.ADDED, ChangeKind.DELETED} <= {change.kind for change in changes}):
         return changes
     from casreplay.history.renames import detect_renames  # noqa: PLC0415 - start-up speed
 

@@ -21,7 +21,7 @@ from typing import Any, NoReturn
 import click
 
 from casreplay import __version__
-from casreplay.cli.options import global_options
+from casreplay.cli.options import PlainHelp, global_options
 from casreplay.cli.registry import COMMANDS, FAMILIES
 from casreplay.cli.session import Session
 from casreplay.clock import Clock, system_clock
@@ -56,7 +56,7 @@ class _Terminated(BaseException):
     """SIGTERM arrived: unwind like Ctrl-C, so that locks and temporary folders go away."""
 
 
-class LazyGroup(click.Group):
+class LazyGroup(PlainHelp, click.Group):
     """The root command: subcommands come from the table and are imported one at a time."""
 
     def list_commands(self, ctx: click.Context) -> list[str]:  # noqa: ARG002 - click's signature

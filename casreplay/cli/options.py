@@ -18,6 +18,7 @@ __all__ = [
     "BaseCommand",
     "Command",
     "Group",
+    "PlainHelp",
     "command",
     "group",
     "json_option",
@@ -139,7 +140,35 @@ def _know_words(parameters: Sequence[click.Parameter]) -> None:
             one.type = Word(kind)
 
 
-class BaseCommand(click.Command):
+class PlainHelp(click.Command):
+    """Has click's ``--help``, whose text is not looked up in translations: that costs a millisecond a run."""
+
+    _plain_help: click.Option | None = None
+
+    def get_help_option(self, ctx: click.Context) -> click.Option | None:
+        """The option, made once; ``None`` where a command has none."""
+        names = self.get_help_option_names(ctx)
+        if not names or not self.add_help_option:
+            return None
+        if self._plain_help is None:
+            self._plain_help = click.Option(
+                [*names, "global_help"],
+                is_flag=True,
+                expose_value=False,
+                is_eager=True,
+                callback=_show_help,
+                help="Show this message and exit.",
+            )
+        return self._plain_help
+
+
+def _show_help(context: click.Context, _parameter: click.Parameter, value: bool) -> None:
+    if value and not context.resilient_parsing:
+        click.echo(context.get_help(), color=context.color)
+        context.exit()
+
+
+class BaseCommand(PlainHelp):
     """Adds the examples and the line about global options to a command's help."""
 
     examples: Sequence[str] = ()

@@ -15,7 +15,7 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
 
@@ -37,8 +37,7 @@ CONFIG_NAME = b"casreplay.json"
 MAX_CONFIG_BYTES = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class StoreLocation:
+class StoreLocation(NamedTuple):
     """A workspace and its store.
 
     Attributes:
@@ -227,7 +226,7 @@ def _only_user(found: StoreLocation, environ: Mapping[str, str]) -> StoreLocatio
         for one in recorded_workspaces(environ)
         if one.store == found.store and os.path.isdir(one.workspace)
     ]
-    return replace(users[0], source=found.source) if len(users) == 1 else None
+    return users[0]._replace(source=found.source) if len(users) == 1 else None
 
 
 def _recorded(cwd: bytes, environ: Mapping[str, str]) -> StoreLocation | None:
@@ -257,8 +256,7 @@ def upwards(folder: bytes) -> Iterator[bytes]:
         folder = above
 
 
-@dataclass(frozen=True, slots=True)
-class _Configured:
+class _Configured(NamedTuple):
     """What the configuration in a folder says about places; ``store`` is ``None`` where it says nothing."""
 
     workspace: bytes

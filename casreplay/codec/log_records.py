@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import struct
 from collections.abc import Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from typing import NamedTuple
 
@@ -69,8 +68,7 @@ class LogRecordType(IntEnum):
 _TYPES = {kind.value: kind for kind in LogRecordType}
 
 
-@dataclass(frozen=True, slots=True)
-class NewRecord:
+class NewRecord(NamedTuple):
     """What goes into a record; the attributes mean what those of ``LogRecord`` mean."""
 
     type: LogRecordType

@@ -13,8 +13,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from casreplay.clock import Clock
 from casreplay.errors import StoreIOError, UsageError
@@ -49,8 +48,7 @@ class FileStore(Protocol):
         """Its locks."""
 
 
-@dataclass(frozen=True, slots=True)
-class Note:
+class Note(NamedTuple):
     """A remark on a snapshot: when it was made, by whom (may be empty), and what it says."""
 
     time_ns: int

@@ -21,7 +21,6 @@ from __future__ import annotations
 from bisect import bisect_left
 from collections.abc import Iterable, Iterator
 from contextlib import suppress
-from dataclasses import dataclass
 from datetime import tzinfo
 from itertools import islice
 from operator import itemgetter
@@ -110,7 +109,6 @@ class NoNotes:
         return snapshot.tags
 
 
-@dataclass(frozen=True, slots=True)
 class NameResolver:
     """Turns names into snapshots of one history.
 
@@ -121,10 +119,11 @@ class NameResolver:
         zone: zone of times without an offset; ``None`` for the system's own.
     """
 
-    log: NamedLog
-    clock: Clock
-    notes: Notes
-    zone: tzinfo | None = None
+    def __init__(self, log: NamedLog, clock: Clock, notes: Notes, zone: tzinfo | None = None) -> None:
+        self.log = log
+        self.clock = clock
+        self.notes = notes
+        self.zone = zone
 
     def resolve(self, name: str) -> Snapshot:
         """The one snapshot called ``name``.

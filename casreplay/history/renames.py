@@ -16,9 +16,9 @@ import re
 from bisect import bisect_left
 from collections import Counter, defaultdict
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
 from functools import partial
 from itertools import chain
+from typing import NamedTuple
 
 from casreplay.errors import CasreplayError
 from casreplay.model.changes import Change, ChangeKind
@@ -47,8 +47,7 @@ MAX_SHARERS = 32
 _PIECES = re.compile(rb"[^\n]{0,63}\n|[^\n]{1,64}")
 
 
-@dataclass(frozen=True, slots=True)
-class RenameResult:
+class RenameResult(NamedTuple):
     """Changes with renames in them.
 
     Attributes:

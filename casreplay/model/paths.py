@@ -8,7 +8,7 @@ is what only some systems cannot hold, and is refused there and reported elsewhe
 
 from __future__ import annotations
 
-import base64
+from binascii import b2a_base64
 
 __all__ = ["display", "from_display", "is_inside", "is_unsafe_name", "join", "parent", "split", "to_json"]
 
@@ -91,5 +91,5 @@ def to_json(path: bytes, key: str = "path") -> dict[str, str]:
     shown = display(path)
     fields = {key: shown}
     if shown.encode("utf-8") != path:
-        fields[key + "_b64"] = base64.b64encode(path).decode("ascii")
+        fields[key + "_b64"] = b2a_base64(path, newline=False).decode("ascii")
     return fields

@@ -17,10 +17,9 @@ Order invariants that every implementation obeys (``docs/format.md``, section "O
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator
-from dataclasses import dataclass
 from enum import IntEnum
 from types import TracebackType
-from typing import Protocol, Self
+from typing import NamedTuple, Protocol, Self
 
 from casreplay.model.ids import BlobId, ObjectId, SnapshotId, TreeId
 from casreplay.model.objects import Snapshot
@@ -43,8 +42,7 @@ class ObjectKind(IntEnum):
     TREE = 2
 
 
-@dataclass(frozen=True, slots=True)
-class ObjectInfo:
+class ObjectInfo(NamedTuple):
     """Facts about a stored object that need no decoding.
 
     Attributes:
@@ -121,8 +119,7 @@ class ObjectStore(ObjectReader, Protocol):
         """A new writer with its own segment and lease."""
 
 
-@dataclass(frozen=True, slots=True)
-class LogEntry:
+class LogEntry(NamedTuple):
     """One record of the log: a snapshot, or the removal of an earlier one.
 
     Attributes:

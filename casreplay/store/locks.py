@@ -17,8 +17,8 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass
 from time import gmtime, strftime
+from typing import NamedTuple
 
 from casreplay.clock import Clock, monotonic_ns
 from casreplay.errors import LockedError, StoreIOError
@@ -33,8 +33,7 @@ _POLL_SECONDS = 0.01
 _WHO = ".who"
 
 
-@dataclass(frozen=True, slots=True)
-class Waiting:
+class Waiting(NamedTuple):
     """What a process that waits for a lock can say about it.
 
     Attributes:

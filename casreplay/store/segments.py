@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Iterator
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from casreplay.codec import records
 from casreplay.codec.records import RecordHeader
@@ -27,8 +27,7 @@ _OPEN_LIMIT = 64
 _WINDOW = 1 << 20
 
 
-@dataclass(frozen=True, slots=True)
-class StoredRecord:
+class StoredRecord(NamedTuple):
     """A record's header and where it lies."""
 
     header: RecordHeader
