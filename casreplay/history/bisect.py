@@ -22,10 +22,19 @@ from __future__ import annotations
 
 import itertools
 import math
+from dataclasses import replace
 
 from casreplay.history.bisect_bayes import Posterior, best_probe, posterior, quantile_probes
 from casreplay.history.bisect_board import Board
-from casreplay.history.bisect_model import ENDS_SWAPPED, Outcome, Probe, SearchOptions, Status, Verdict
+from casreplay.history.bisect_model import (
+    ENDS_SWAPPED,
+    Outcome,
+    Probe,
+    SearchOptions,
+    Status,
+    Verdict,
+    boundary,
+)
 
 __all__ = ["Bisector"]
 
@@ -160,15 +169,12 @@ class Bisector:
 
     def _interval(self, low: int, high: int, reason: str) -> Outcome:
         board = self.board
-        certain = Status.FOUND if high == low + 1 else Status.INTERVAL
+        found = boundary(low, high)
         skips = len(board.skipped(low + 1, high - 1))
-        if certain is Status.INTERVAL and not reason:
+        if found.status is Status.INTERVAL and not reason:
             reason = f"{skips} of the {high - low - 1} positions between cannot be tested"
-        return Outcome(
-            certain,
-            last_good=low,
-            first_bad=high,
-            candidates=(low + 1, high),
+        return replace(
+            found,
             flips=board.flips(),
             posterior=self._posterior().mass(low + 1, high),
             untested=board.untested(low + 1, high - 1),
@@ -238,12 +244,8 @@ class Bisector:
         return list(dict.fromkeys(short))
 
     def _boundary(self, state: Posterior, first: int, last: int) -> Outcome:
-        return Outcome(
-            Status.FOUND if first == last else Status.INTERVAL,
-            last_good=first - 1,
-            first_bad=last,
-            candidates=(first, last),
-            flips=(),
+        return replace(
+            boundary(first - 1, last),
             posterior=state.mass(first, last),
             no_change=state.no_change,
             untested=self.board.untested(first, last - 1),

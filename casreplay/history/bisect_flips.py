@@ -9,8 +9,10 @@ many positions as the largest gap is long.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from casreplay.history.bisect_board import Board
-from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict
+from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict, boundary
 
 __all__ = ["FlipFinder"]
 
@@ -67,11 +69,8 @@ class FlipFinder:
             status = Status.NO_CHANGE if flips or not untested else Status.ENDPOINTS_AGREE
             return Outcome(status, flips=flips, untested=untested, largest_gap=largest, reason=reason)
         live = turned[-1]
-        return Outcome(
-            Status.FOUND if live.first == live.last + 1 else Status.INTERVAL,
-            last_good=live.last,
-            first_bad=live.first,
-            candidates=(live.last + 1, live.first),
+        return replace(
+            boundary(live.last, live.first),
             flips=flips,
             posterior=None if board.contradictions() else 1.0,
             untested=untested,

@@ -13,7 +13,17 @@ from typing import Protocol
 
 from casreplay.history.bisect_bayes import SideModel
 
-__all__ = ["ENDS_SWAPPED", "Flip", "Outcome", "Probe", "SearchOptions", "Searcher", "Status", "Verdict"]
+__all__ = [
+    "ENDS_SWAPPED",
+    "Flip",
+    "Outcome",
+    "Probe",
+    "SearchOptions",
+    "Searcher",
+    "Status",
+    "Verdict",
+    "boundary",
+]
 
 
 ENDS_SWAPPED = "the good end is bad and the bad end is good"
@@ -131,6 +141,16 @@ class Outcome:
     untested: int = 0
     largest_gap: int = 0
     reason: str = ""
+
+
+def boundary(last_good: int, first_bad: int) -> Outcome:
+    """The bare outcome that the change lies between two positions: found when they are neighbours."""
+    return Outcome(
+        Status.FOUND if first_bad == last_good + 1 else Status.INTERVAL,
+        last_good=last_good,
+        first_bad=first_bad,
+        candidates=(last_good + 1, first_bad),
+    )
 
 
 class Searcher(Protocol):

@@ -13,7 +13,15 @@ from casreplay.clock import Clock, monotonic_ns
 from casreplay.history.bisect import Bisector
 from casreplay.history.bisect_board import Board
 from casreplay.history.bisect_flips import FlipFinder
-from casreplay.history.bisect_model import ENDS_SWAPPED, Outcome, Probe, SearchOptions, Status, Verdict
+from casreplay.history.bisect_model import (
+    ENDS_SWAPPED,
+    Outcome,
+    Probe,
+    SearchOptions,
+    Status,
+    Verdict,
+    boundary,
+)
 from casreplay.history.bisect_range import Range, between, classes, first_parents
 from casreplay.history.bisect_report import BisectReport, Effort, report_of
 from casreplay.history.bisect_run import ProbeRecord
@@ -142,14 +150,7 @@ def _swept(verdicts: Sequence[Verdict]) -> Outcome:
         reason = f"both ends are {first}"
         return Outcome(Status.ENDPOINTS_AGREE, flips=flips, reason=reason)
     live = turned[-1]
-    return Outcome(
-        Status.FOUND if live.first == live.last + 1 else Status.INTERVAL,
-        last_good=live.last,
-        first_bad=live.first,
-        candidates=(live.last + 1, live.first),
-        flips=flips,
-        posterior=1.0,
-    )
+    return replace(boundary(live.last, live.first), flips=flips, posterior=1.0)
 
 
 def bisect_each(
