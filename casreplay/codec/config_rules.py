@@ -6,7 +6,7 @@ those of ``codec.config_values``.
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from casreplay.codec.config_values import (
@@ -50,17 +50,23 @@ _TRIGGER_TYPES = {
 
 def triggers(found: Problems, at: str, value: Any) -> tuple[model.TriggerConfig, ...]:
     """Triggers, in the predecessor's shape (options under ``config``) or flat."""
-    results = []
+    known = (*_TRIGGER_KEYS, *_TRIGGER_OPTIONS)
+    read = [_trigger(found, here, table) for here, table in _tables(found, at, value, known) if table]
+    return tuple(trigger for trigger in read if trigger is not None)
+
+
+def _tables(
+    found: Problems, at: str, value: Any, known: tuple[str, ...], *, short: str = ""
+) -> Iterator[tuple[str, Mapping[str, Any]]]:
+    """The tables of a list, each with its place; where there is a ``short`` key, plain text stands for it."""
     for i, item in enumerate(items(found, at, value)):
         here = f"{at}[{i}]"
-        table = table_of(found, here, item)
-        if table:
-            results.append(_trigger(found, here, table))
-    return tuple(trigger for trigger in results if trigger is not None)
+        table = {short: item} if short and isinstance(item, str) else table_of(found, here, item)
+        found.unknown(here, table, known)
+        yield here, table
 
 
 def _trigger(found: Problems, at: str, table: Mapping[str, Any]) -> model.TriggerConfig | None:
-    found.unknown(at, table, (*_TRIGGER_KEYS, *_TRIGGER_OPTIONS))
     nested = table_of(found, f"{at}.config", table.get("config", {}))
     found.unknown(f"{at}.config", nested, (*_TRIGGER_OPTIONS, *_PREDECESSOR_OPTIONS))
     options = {**nested, **{key: table[key] for key in _TRIGGER_OPTIONS if key in table}}
@@ -109,10 +115,8 @@ def _trigger_changes(found: Problems, at: str, kind: str, options: Mapping[str, 
 def constraints(found: Problems, at: str, value: Any) -> tuple[model.ConstraintConfig, ...]:
     """Rules on paths and contents."""
     results = []
-    for i, item in enumerate(items(found, at, value)):
-        here = f"{at}[{i}]"
-        table = table_of(found, here, item)
-        found.unknown(here, table, ("name", "type", "paths", "pattern", "severity", "description"))
+    known = ("name", "type", "paths", "pattern", "severity", "description")
+    for here, table in _tables(found, at, value, known):
         name = name_of(found, here, table)
         kind = choice(found, f"{here}.type", table.get("type"), model.CONSTRAINT_KINDS)
         paths = texts(found, f"{here}.paths", table.get("paths", []))
@@ -147,10 +151,7 @@ def categories(found: Problems, at: str, value: Any) -> tuple[model.CategoryConf
 
 def _signals(found: Problems, at: str, value: Any) -> tuple[model.SignalConfig, ...]:
     results = []
-    for i, item in enumerate(items(found, at, value)):
-        here = f"{at}[{i}]"
-        table = {"pattern": item} if isinstance(item, str) else table_of(found, here, item)
-        found.unknown(here, table, ("pattern", "weight"))
+    for here, table in _tables(found, at, value, ("pattern", "weight"), short="pattern"):
         pattern = regex(found, f"{here}.pattern", table.get("pattern", ""))
         weight = count(found, f"{here}.weight", table.get("weight", 2))
         if weight not in (1, 2, 3, None):
@@ -163,10 +164,7 @@ def _signals(found: Problems, at: str, value: Any) -> tuple[model.SignalConfig, 
 def secret_rules(found: Problems, at: str, value: Any) -> tuple[model.SecretRuleConfig, ...]:
     """Formats of secrets."""
     results = []
-    for i, item in enumerate(items(found, at, value)):
-        here = f"{at}[{i}]"
-        table = table_of(found, here, item)
-        found.unknown(here, table, ("name", "pattern", "keywords", "severity"))
+    for here, table in _tables(found, at, value, ("name", "pattern", "keywords", "severity")):
         name = name_of(found, here, table)
         pattern = regex(found, f"{here}.pattern", table.get("pattern", ""))
         keywords = texts(found, f"{here}.keywords", table.get("keywords", []))
@@ -179,10 +177,7 @@ def secret_rules(found: Problems, at: str, value: Any) -> tuple[model.SecretRule
 def ignored(found: Problems, at: str, value: Any) -> tuple[model.IgnoredFinding, ...]:
     """Accepted findings: a rule id, or a table of rule, paths and reason."""
     results = []
-    for i, item in enumerate(items(found, at, value)):
-        here = f"{at}[{i}]"
-        table = {"rule": item} if isinstance(item, str) else table_of(found, here, item)
-        found.unknown(here, table, ("rule", "paths", "reason"))
+    for here, table in _tables(found, at, value, ("rule", "paths", "reason"), short="rule"):
         rule = text(found, f"{here}.rule", table.get("rule", "")) or ""
         paths = texts(found, f"{here}.paths", table.get("paths", []))
         if not rule and not paths:
