@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+from support.cache_folder import CacheFolder
+
 from casreplay.codec.hashing import blob_id
 from casreplay.forensics.secrets.blobs import BlobSecrets
 from casreplay.forensics.secrets.cache import NoCache, StoredCache, cache_key
@@ -11,17 +13,6 @@ TEXT = f"password={SECRET}\n".encode()
 SCANNER = SecretScanner(fingerprinter(b"k" * 32), engine="re")
 
 
-class Folder:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def read(self, name):
-        return self.files.get(name)
-
-    def write(self, name, pieces):
-        self.files[name] = b"".join(pieces)
-
-
 def test_a_blob_is_read_once_a_rule_set() -> None:
     read = []
 
@@ -29,7 +20,7 @@ def test_a_blob_is_read_once_a_rule_set() -> None:
         read.append(blob)
         yield TEXT
 
-    folder = Folder()
+    folder = CacheFolder()
     cache = StoredCache(folder.read, folder.write)
     first = BlobSecrets(SCANNER, cache, stream).of(blob_id(TEXT), b"a.log")
     cache.save()
@@ -41,7 +32,7 @@ def test_a_blob_is_read_once_a_rule_set() -> None:
 
 
 def test_the_file_holds_no_value() -> None:
-    folder = Folder()
+    folder = CacheFolder()
     cache = StoredCache(folder.read, folder.write)
     BlobSecrets(SCANNER, cache, lambda _blob: iter([TEXT])).of(blob_id(TEXT), b"a.log")
     cache.save()
@@ -50,7 +41,7 @@ def test_the_file_holds_no_value() -> None:
 
 
 def test_damage_costs_a_scan_and_nothing_else() -> None:
-    folder = Folder()
+    folder = CacheFolder()
     cache = StoredCache(folder.read, folder.write)
     cache.put(b"a" * 16, ())
     cache.put(b"b" * 16, SCANNER.scan_bytes(TEXT, b"a.log"))
@@ -63,7 +54,7 @@ def test_damage_costs_a_scan_and_nothing_else() -> None:
 
 
 def test_nothing_added_nothing_written() -> None:
-    folder = Folder()
+    folder = CacheFolder()
     StoredCache(folder.read, folder.write).save()
     assert folder.files == {}
 

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+from support.cache_folder import CacheFolder
 from support.pairs import blob_secrets, make_pair
 
 from casreplay.forensics.triggers import check as module
@@ -10,18 +11,7 @@ from casreplay.model.config import Config, TriggerConfig
 PAIR = make_pair({"a.log": b"INFO ok\n"}, {"a.log": b"INFO ok\nERROR: broken\n  why\n"})
 
 
-class Folder:
-    def __init__(self) -> None:
-        self.files: dict[str, bytes] = {}
-
-    def read(self, name):
-        return self.files.get(name)
-
-    def write(self, name, pieces):
-        self.files[name] = b"".join(pieces)
-
-
-def look(folder: Folder, config: Config | None = None):
+def look(folder: CacheFolder, config: Config | None = None):
     cache = LogCache(folder.read, folder.write)
     result = check(PAIR, config or Config(), blob_secrets(PAIR), logs=cache)
     cache.save()
@@ -29,7 +19,7 @@ def look(folder: Folder, config: Config | None = None):
 
 
 def test_a_second_look_reads_no_log_and_says_the_same(monkeypatch) -> None:
-    folder = Folder()
+    folder = CacheFolder()
     first = look(folder)
     monkeypatch.setattr(module, "read_log", None)
     second = look(folder)
@@ -38,7 +28,7 @@ def test_a_second_look_reads_no_log_and_says_the_same(monkeypatch) -> None:
 
 
 def test_other_triggers_look_again() -> None:
-    folder = Folder()
+    folder = CacheFolder()
     assert len(look(folder).findings) == 1
     own = Config(triggers=(TriggerConfig("why", "log", patterns=("why",)),))
     assert {f.rule for f in look(folder, own).findings} == {"log.error", "why"}
@@ -46,7 +36,7 @@ def test_other_triggers_look_again() -> None:
 
 
 def test_damage_is_dropped() -> None:
-    folder = Folder()
+    folder = CacheFolder()
     want = look(folder).findings
     for damage in (b"{", b'["k", 1]\n', folder.files["log-findings"].replace(b'"high"', b'"odd"'), b"\xff\n"):
         folder.files["log-findings"] = damage
@@ -55,7 +45,7 @@ def test_damage_is_dropped() -> None:
 
 def test_what_could_not_be_read_is_not_remembered() -> None:
     pair = make_pair({}, {"a.log": b"\0\1\2" * 999})
-    folder = Folder()
+    folder = CacheFolder()
     cache = LogCache(folder.read, folder.write)
     for _ in range(2):
         result = check(pair, Config(), blob_secrets(pair), logs=cache)
