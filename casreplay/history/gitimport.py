@@ -74,20 +74,23 @@ def import_git(
         CasreplayError: git lacks an object, or the store failed; what was recorded stays.
     """
     found = commits(repository, revisions, first_parent=first_parent)
-    head = store.log.head()
-    known = head.extra.get("git.commit", "") if head is not None else ""
-    ids = [one.id for one in found]
-    skipped = ids.index(known) + 1 if known in ids else 0
-    base = found[skipped - 1].tree if skipped else None
-    wanted = found[skipped:]
-    monitor.stage("importing", len(wanted), "commits")
-    with BlobReader(repository) as blobs:
-        job = _Import(store, blobs, head if skipped else None)
-        trees = [one.tree for one in wanted]
-        changes = deltas(repository, trees if base is None else [base, *trees])
-        if base is not None:
-            next(changes)
-        recorded = job.run(wanted, changes, monitor)
+    # A writer for the whole import, though it writes nothing: its share of the lock keeps what one batch
+    # stored, and what the next builds on, until the log names it.
+    with store.writer():
+        head = store.log.head()
+        known = head.extra.get("git.commit", "") if head is not None else ""
+        ids = [one.id for one in found]
+        skipped = ids.index(known) + 1 if known in ids else 0
+        base = found[skipped - 1].tree if skipped else None
+        wanted = found[skipped:]
+        monitor.stage("importing", len(wanted), "commits")
+        with BlobReader(repository) as blobs:
+            job = _Import(store, blobs, head if skipped else None)
+            trees = [one.tree for one in wanted]
+            changes = deltas(repository, trees if base is None else [base, *trees])
+            if base is not None:
+                next(changes)
+            recorded = job.run(wanted, changes, monitor)
     return Imported(
         recorded, skipped, job.read_blobs, tuple(job.problems), store.log.head() if recorded else None
     )

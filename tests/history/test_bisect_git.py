@@ -6,12 +6,15 @@ import subprocess
 
 import pytest
 
-from casreplay.errors import UsageError
+from casreplay.errors import LockedError, UsageError
+from casreplay.history.gc import GcRules, collect
 from casreplay.history.gitexport import GitExport, quoted
 from casreplay.history.gitimport import import_git
 from casreplay.history.repository import Repository
+from casreplay.history.verify import fsck
 from casreplay.history.walk import walk
 from casreplay.model.objects import EntryKind
+from casreplay.store.disk import DiskStore
 
 ENV = {
     "PATH": os.environ["PATH"],
@@ -198,3 +201,27 @@ def test_the_same_culprit_as_git_bisect_run(tmp_path, repository):
     )
     assert report.first_bad.extra["git.commit"] == commits[23]
     assert [c.change.path for c in report.shrunk.culprits] == [b"state"]
+
+
+def test_a_gc_between_what_a_batch_stored_and_its_log_record_is_refused(tmp_path):
+    git = Git(tmp_path / "source")
+    git.commit("one", a="first\n", d__b="second\n")
+    (tmp_path / "work").mkdir()
+    with Repository.init(tmp_path / "work", tmp_path / "store") as repository:
+        append = repository.log.append
+        refused = []
+
+        def collecting_first(*arguments):
+            other = DiskStore.open(str(tmp_path / "store"), wait_s=0)
+            try:
+                collect(other, [], clock=lambda: 0, rules=GcRules(max_dead_share=0.0, grace_ns=0))
+            except LockedError:
+                refused.append(True)
+            other.close()
+            append(*arguments)
+
+        repository.log.append = collecting_first
+        assert import_git(repository.store, str(git.folder)).snapshots == 1
+        assert refused
+        assert fsck(repository.store, data=True).is_clean
+        assert files_of(repository, repository.head()) == git.files("HEAD")
