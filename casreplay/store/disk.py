@@ -135,7 +135,8 @@ class DiskStore:
                 handle.close()
             self.files.rename(temporary, path)
         except StoreIOError:
-            self.files.remove(temporary)
+            with suppress(StoreIOError):  # a file system that takes no file gives none up either
+                self.files.remove(temporary)
 
     def close(self) -> None:
         """Close open files."""

@@ -12,9 +12,10 @@ from support.snapshots import snapshot_of, tree_of
 
 from casreplay.codec.log_names import NameTable, decode_names, encode_names, json_of
 from casreplay.codec.log_records import identities
-from casreplay.errors import UnknownNameError
+from casreplay.errors import StoreIOError, UnknownNameError
 from casreplay.store import log_lookup
 from casreplay.store.disk import DiskStore
+from casreplay.store.files import OsFiles
 
 LABELS = ["", "v1", 'a "label":"b" inside', "back\\slash", "Größe", "\U0001f600", "]", "v" * 300, "cafe12"]
 
@@ -167,6 +168,21 @@ def test_a_store_that_keeps_no_cache_is_searched(store):
     grow(store, random.Random(1), 50)
     store.log.lookup.caches = None
     check(store.log, list(store.log.newest_first()))
+
+
+class ReadOnlyFiles(OsFiles):
+    """A file system that is mounted read-only."""
+
+    def refuse(self, path, *_args, **_options):
+        raise StoreIOError("Read-only file system", file=path)
+
+    make_folder = append = remove = rename = refuse
+
+
+def test_a_store_that_cannot_be_written_is_searched(store):
+    grow(store, random.Random(1), 50)
+    with closing(DiskStore.open(store.folder, files=ReadOnlyFiles(), durability="off")) as sealed:
+        check(sealed.log, list(store.log.newest_first()))
 
 
 @settings(max_examples=30, deadline=None)
