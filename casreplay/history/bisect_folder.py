@@ -29,7 +29,7 @@ SPREAD_S = 20 * 365 * 86_400
 HEAD_BYTES = 256
 """As much of a script as the kernel looks at for its interpreter."""
 
-_Stamp = tuple[int, int, int, int]
+_Stamp = tuple[int, int, int, int, int]
 """Size, modification time, inode and mode of what was written."""
 
 
@@ -103,13 +103,13 @@ class WorkFolder:
         seen: set[bytes] = set()
         left: list[bytes] = []
         changed: list[bytes] = []
-        for path, stamp in self._sweep():
-            known = self._files.get(path) if stamp is not None else self._folders.get(path)
+        for path, look in self._sweep():
+            known = self._folders.get(path) if isinstance(look, int) else self._files.get(path)
             if known is None:
                 left.append(path)
                 continue
             seen.add(path)
-            if stamp is not None and stamp != known:
+            if look != known:
                 changed.append(path)
         for path in reversed(left):
             _delete(os.path.join(self.path, path))
@@ -139,8 +139,8 @@ class WorkFolder:
         for name in os.listdir(self.path):
             _delete(os.path.join(self.path, name))
 
-    def _sweep(self) -> Iterator[tuple[bytes, _Stamp | None]]:
-        """Every path below, folders before contents, with its stamp (``None``: a folder)."""
+    def _sweep(self) -> Iterator[tuple[bytes, _Stamp | int]]:
+        """Every path below, folders before contents, with its stamp; of a folder the mode alone."""
         cut = len(self.path) + 1
         stack = [self.path]
         while stack:
@@ -153,13 +153,13 @@ class WorkFolder:
             with listed:
                 for item in listed:
                     path = item.path[cut:]
-                    if item.is_dir(follow_symlinks=False):
-                        yield path, None
+                    s = item.stat(follow_symlinks=False)
+                    if stat.S_ISDIR(s.st_mode):
+                        yield path, stat.S_IMODE(s.st_mode)
                         if path in self._folders:
                             stack.append(item.path)
                     else:
-                        s = item.stat(follow_symlinks=False)
-                        yield path, (s.st_size, s.st_mtime_ns, s.st_ino, s.st_mode)
+                        yield path, _stamp(s)
 
     def _remove(self, path: bytes) -> None:
         self._files.pop(path, None)
@@ -177,8 +177,7 @@ class WorkFolder:
             if os.path.lexists(full) and not _is_folder(full):
                 _delete(full)
             os.makedirs(full, mode=0o700, exist_ok=True)
-            self._folders[path] = entry.mode | 0o700
-            _chmod(full, entry.mode | 0o700)
+            self._folders[path] = _chmod(full, entry.mode | 0o700)
             return
         blob = entry.blob_id
         if blob is None:
@@ -199,7 +198,7 @@ class WorkFolder:
                 os.fchmod(file.fileno(), entry.mode | 0o600)
             os.utime(full, (when, when))
         s = os.lstat(full)
-        self._files[path] = (s.st_size, s.st_mtime_ns, s.st_ino, s.st_mode)
+        self._files[path] = _stamp(s)
 
     def _make_parents(self, path: bytes) -> None:
         """Folders on the way that are not there: those of a tree put together from parts have no change."""
@@ -209,8 +208,14 @@ class WorkFolder:
             missing.append(above)
             above = parent(above)
         for folder in reversed(missing):
-            os.makedirs(os.path.join(self.path, folder), exist_ok=True)
-            self._folders[folder] = 0o755
+            full = os.path.join(self.path, folder)
+            os.makedirs(full, exist_ok=True)
+            self._folders[folder] = _chmod(full, 0o755)
+
+
+def _stamp(s: os.stat_result) -> _Stamp:
+    """What no command changes without a trace: who rewrites in place can set back all but the change time."""
+    return s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino, s.st_mode
 
 
 def _type(entry: TreeEntry) -> int:
@@ -224,9 +229,11 @@ def _is_folder(path: bytes) -> bool:
     return stat.S_ISDIR(os.lstat(path).st_mode)
 
 
-def _chmod(path: bytes, mode: int) -> None:
+def _chmod(path: bytes, mode: int) -> int:
+    """Set a mode where it is another; returns what it is then: some file systems leave bits out."""
     if stat.S_IMODE(os.lstat(path).st_mode) != mode:
         os.chmod(path, mode)
+    return stat.S_IMODE(os.lstat(path).st_mode)
 
 
 def _delete(path: bytes) -> None:
