@@ -27,7 +27,6 @@ from casreplay.model.paths import MAX_NAME_BYTES, is_unsafe_name
 __all__ = [
     "check_leaf",
     "content_id_of",
-    "content_length",
     "decode_snapshot",
     "decode_tree",
     "encode_node",
@@ -109,15 +108,10 @@ def content_id_of(canonical: bytes) -> ContentId:
     Raises:
         CorruptError: the bytes are not a tree object.
     """
-    return hashing.content_id(memoryview(canonical)[: content_length(canonical)])
+    return hashing.content_id(memoryview(canonical)[: _content_length(canonical)])
 
 
-def content_length(canonical: bytes) -> int:
-    """Length of the content part of a tree object: everything before its times and tree ids.
-
-    Raises:
-        CorruptError: the bytes are not a tree object.
-    """
+def _content_length(canonical: bytes) -> int:
     if len(canonical) < 8:
         raise CorruptError("A tree object is cut short")
     magic, (n,) = canonical[:4], _COUNT(canonical, 4)
@@ -144,7 +138,7 @@ def decode_tree(canonical: bytes, content: bytes | None = None) -> Tree | TreeNo
         CorruptError: any deviation from what ``encode_tree`` and ``encode_node`` write, or
             another content id.
     """
-    end = content_length(canonical)
+    end = _content_length(canonical)
     if content is not None and hashing.content_id(memoryview(canonical)[:end]) != content:
         raise CorruptError("A tree does not have the content id that refers to it", content=content.hex())
     (n,) = _COUNT(canonical, 4)

@@ -11,7 +11,7 @@ import struct
 from typing import NamedTuple
 
 from casreplay.codec import hashing
-from casreplay.codec.manifest import LEAF_MAGIC, check_leaf, content_length, names_of
+from casreplay.codec.manifest import LEAF_MAGIC, MAX_ENTRIES, check_leaf, names_of
 from casreplay.codec.tree_columns import differing_rows
 from casreplay.errors import CorruptError
 from casreplay.model.ids import ObjectId, TreeId
@@ -90,16 +90,17 @@ def pair_of(before: Side, after: Side) -> LeafPair | None:
     if a[:4] != LEAF_MAGIC or a[:8] != b[:8]:
         return None
     n = int.from_bytes(a[4:8], "little")
-    at = 8 + 44 * n
+    if n > MAX_ENTRIES:
+        return None
+    at = 12 + 44 * n
+    end = at + int.from_bytes(a[at - 4 : at], "little")
+    if a[at - 4 : end] != b[at - 4 : end] or not (_is(a, end, a_content) and _is(b, end, b_content)):
+        return None
     try:
-        end = content_length(a)
-        if a[at:end] != b[at:end]:
-            return None
-        if not (_is(a, end, a_content) and _is(b, end, b_content)):
-            return None
         check_leaf(a, n, end)
-        check_leaf(b, n, end)
-        names = names_of(a[at + 4 : end], n)
+        if a[8 : 8 + 2 * n] != b[8 : 8 + 2 * n] or len(a) != len(b):
+            check_leaf(b, n, end)
+        names = names_of(a[at:end], n)
     except CorruptError:
         return None
     return LeafPair(a, b, names, end, _rows(a, b, n))

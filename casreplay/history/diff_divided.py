@@ -25,8 +25,8 @@ __all__ = ["MANY_FOLDERS", "changes_between"]
 
 _LEVELS = 8
 """Levels of folders that are compared here, as long as few differ."""
-MANY_FOLDERS = 128
-"""Folders of one level that differ, from which on work is divided: a fork costs as much as some fifty."""
+MANY_FOLDERS = 256
+"""Folders of one level that differ, from which on work is divided: a fork and its answer cost as much as 300."""
 
 Packed = tuple[Any, ...]
 """A change as plain values, for a pipe."""
@@ -92,13 +92,18 @@ def _fields(entry: TreeEntry | None) -> Packed | None:
     return entry.name, int(entry.kind), int(entry.state), *facts
 
 
+_CHANGE_KINDS = {kind.value: kind for kind in ChangeKind}
+_KINDS = {int(kind): kind for kind in EntryKind}
+_STATES = {int(state): state for state in EntryState}
+
+
 def _unpacked(packed: Packed) -> Change:
     path, kind, before, after = packed
-    return Change(path, ChangeKind(kind), _entry(before), _entry(after))
+    return Change(path, _CHANGE_KINDS[kind], _entry(before), _entry(after))
 
 
 def _entry(fields: Packed | None) -> TreeEntry | None:
     if fields is None:
         return None
     name, kind, state, *facts = fields
-    return TreeEntry(name, EntryKind(kind), EntryState(state), *facts)
+    return TreeEntry(name, _KINDS[kind], _STATES[state], *facts)

@@ -35,7 +35,7 @@ MAX_PAIRS = 10_000
 """Up to so many pairs, all are compared; beyond, a short list for each added file."""
 MAX_FILES = 2_000
 """Deleted, and as many added, files that are read at most."""
-MANY_FILES = 128
+MANY_FILES = 512
 """Candidates from which on a second process helps to read them."""
 SHORT_LIST = 6
 """Deleted files compared with one added file when there are too many for all pairs."""
