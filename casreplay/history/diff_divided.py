@@ -26,7 +26,7 @@ __all__ = ["MANY_FOLDERS", "changes_between"]
 _LEVELS = 8
 """Levels of folders that are compared here, as long as few differ."""
 MANY_FOLDERS = 256
-"""Folders of one level that differ, from which on work is divided: a fork and its answer cost as much as 300."""
+"""Folders of one level that differ, from which on work is divided: a fork costs as much as some 300."""
 
 Packed = tuple[Any, ...]
 """A change as plain values, for a pipe."""
