@@ -20,8 +20,9 @@ counts as present like any other object.
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
+from typing import NamedTuple
 
 from casreplay.clock import Clock
 from casreplay.codec.records import Encoding, RecordType
@@ -30,6 +31,7 @@ from casreplay.history.walk import reachable
 from casreplay.model.ids import BlobId, ObjectId, TreeId
 from casreplay.store.base import ObjectKind
 from casreplay.store.disk import DiskStore
+from casreplay.store.entries import Entry
 from casreplay.store.files import join
 from casreplay.store.segments import HEADER, StoredRecord
 from casreplay.store.writer import SegmentWriter
@@ -136,6 +138,17 @@ class GcResult:
     copied_bytes: int
 
 
+class _Need(NamedTuple):
+    """An object that is needed: as a list of chunks, in one piece (chunks, bases), or either."""
+
+    id: bytes
+    is_list: bool | None = None
+
+    def fits(self, entry: Entry) -> bool:
+        """Whether a copy is of that form."""
+        return self.is_list is None or (entry.type == RecordType.CHUNKED) == self.is_list
+
+
 Live = dict[int, set[int]]
 """By segment, the needed places: ``offset * _POSITIONS + position``."""
 
@@ -203,33 +216,43 @@ def _live_places(
     """Places of everything needed: see the module's docstring for what that is."""
     live: defaultdict[int, set[int]] = defaultdict(set)
     purged = store.log.tombstones()
-    stack: list[bytes] = []
+    stack: list[_Need] = []
     for object_id in reachable(store, roots):
-        stack.append(object_id)
+        stack.append(_Need(object_id))
         while stack:
             wanted = stack.pop()
-            entry = store.entry_of(wanted)
-            if entry is not None and (entry.segment, entry.offset) in bases:
-                # Of several copies the least deep: others could be deltas of each other.
-                entry = store.least_copy(wanted)
+            entry = _needed_copy(store, wanted, bases)
             if entry is None:
-                if wanted in purged:
+                if wanted.id in purged:
                     continue
                 raise MissingObjectError(
-                    f"Object {wanted.hex()} is needed and not in the store; nothing was removed",
+                    f"Object {wanted.id.hex()} is needed and not in the store; nothing was removed",
                     hint="Run casreplay fsck",
-                    id=wanted.hex(),
+                    id=wanted.id.hex(),
                 )
             place = entry.offset * _POSITIONS + entry.position
             if place in live[entry.segment]:
                 continue
             live[entry.segment].add(place)
+            is_list = entry.type == RecordType.CHUNKED
             base = bases.get((entry.segment, entry.offset))
             if base is not None:
-                stack.append(base)
-            if entry.type == RecordType.CHUNKED:
-                stack.extend(chunk for chunk, _ in store.chunk_list(BlobId(ObjectId(wanted))))
+                stack.append(_Need(base, is_list=is_list))
+            if is_list:
+                chunks = store.chunk_list(BlobId(ObjectId(wanted.id)))
+                stack.extend(_Need(chunk, is_list=False) for chunk, _ in chunks)
     return live
+
+
+def _needed_copy(store: DiskStore, wanted: _Need, bases: Mapping[tuple[int, int], bytes]) -> Entry | None:
+    """Of several copies one of the form that is needed."""
+    entry = store.entry_of(wanted.id)
+    if entry is None:
+        return None
+    if wanted.fits(entry) and (entry.segment, entry.offset) not in bases:
+        return entry
+    # Of deltas the least deep: others could be deltas of each other.
+    return store.least_copy(wanted.id, is_list=wanted.is_list)
 
 
 def positions(record: StoredRecord, live: set[int]) -> list[int]:
@@ -331,10 +354,12 @@ def _is_spoiled(store: DiskStore, number: int, gone: set[int], live: Live) -> bo
         return False
     purged = store.log.tombstones()
 
-    def stays(object_id: bytes) -> bool:
-        entry = store.entry_of(object_id)
+    def stays(needed: _Need) -> bool:
+        entry = store.entry_of(needed.id)
+        if entry is not None and not needed.fits(entry):
+            entry = next(filter(needed.fits, store.catalog.find_all(needed.id)), None)
         if entry is None:
-            return object_id in purged
+            return needed.id in purged
         place = entry.offset * _POSITIONS + entry.position
         return entry.segment not in gone or place in live.get(entry.segment, ())
 
@@ -344,15 +369,17 @@ def _is_spoiled(store: DiskStore, number: int, gone: set[int], live: Live) -> bo
     )
 
 
-def _dependencies(store: DiskStore, record: StoredRecord) -> list[bytes]:
+def _dependencies(store: DiskStore, record: StoredRecord) -> list[_Need]:
     """What a record cannot be decoded without; an id nothing has when its chunk list cannot be read."""
     header = record.header
-    found = [header.base] if header.encoding is Encoding.DELTA else []
-    if header.type is RecordType.CHUNKED:
+    is_list = header.type is RecordType.CHUNKED
+    found = [_Need(header.base, is_list=is_list)] if header.encoding is Encoding.DELTA else []
+    if is_list:
         try:
-            found += [chunk for chunk, _ in store.chunk_list(BlobId(ObjectId(header.ids[:32])))]
+            chunks = store.chunk_list(BlobId(ObjectId(header.ids[:32])))
+            found += [_Need(chunk, is_list=False) for chunk, _ in chunks]
         except (CorruptError, MissingObjectError):
-            found.append(bytes(32))
+            found.append(_Need(bytes(32)))
     return found
 
 
@@ -391,13 +418,7 @@ def _copy_live(store: DiskStore, writer: SegmentWriter, number: int, live: set[i
             continue
         for i in needed:
             object_id = ObjectId(header.ids[32 * i : 32 * i + 32])
-            raw = store.get(object_id)
-            if header.kind == ObjectKind.TREE:
-                kept = writer.put_tree(TreeId(object_id), raw)
-            else:
-                kept = writer.put_blob(BlobId(object_id), raw)
-            if not kept:
-                raise CorruptError(f"Object {object_id.hex()} could not be copied", id=object_id.hex())
+            writer.put_whole(ObjectKind(header.kind), object_id, store.get(object_id))
     _agree(number, live, seen)
 
 

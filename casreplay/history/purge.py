@@ -278,12 +278,10 @@ def _copy(store: DiskStore, writer: SegmentWriter, number: int, record: StoredRe
         writer.copy_record(header, body)
         return
     for object_id in needed:
-        if header.kind == ObjectKind.TREE:
-            writer.put_tree(TreeId(object_id), store.get(object_id))
-        elif header.type is RecordType.CHUNKED:
+        if header.type is RecordType.CHUNKED:
             writer.put_stream(store.stream(BlobId(object_id)))
         else:
-            writer.put_blob(BlobId(object_id), store.get(object_id))
+            writer.put_whole(ObjectKind(header.kind), object_id, store.get(object_id))
 
 
 def _forget_caches(store: DiskStore) -> None:

@@ -278,14 +278,14 @@ class DiskStore:
         """See ``Host``."""
         return self.catalog.find(object_id)
 
-    def least_copy(self, object_id: bytes) -> Entry | None:
+    def least_copy(self, object_id: bytes, *, is_list: bool | None = None) -> Entry | None:
         """Of several copies of an object the one of the least depth: the one a gc must keep.
 
         Every copy was written above a base of lesser depth, so the least copies of all objects
         never need each other in a circle; any other choice could keep two deltas of each other.
         Cost: about 30 us.
         """
-        return self._decoder.least(object_id)
+        return self._decoder.least(object_id, is_list=is_list)
 
     def body_of(self, entry: Entry) -> Body:
         """See ``Host``."""

@@ -106,6 +106,12 @@ def verified(object_id: bytes, raw: bytes, kind: int) -> bytes:
     return raw
 
 
+class _Follow(Protocol):
+    """Where a base lies: a delta of a list needs a list, any other a copy in one piece."""
+
+    def __call__(self, object_id: bytes, *, is_list: bool) -> Entry: ...
+
+
 class Places(Protocol):
     """Where objects lie."""
 
@@ -224,7 +230,7 @@ class Decoder:
 
     def _chunks(self, chunks: list[tuple[bytes, int]]) -> Iterator[bytes]:
         for chunk_id, length in chunks:
-            entry = self._found(chunk_id)
+            entry = self._found(chunk_id, is_list=False)
             if entry.type == RecordType.CHUNKED:
                 raise CorruptError(f"Chunk {chunk_id.hex()} is itself chunked", id=chunk_id.hex())
             chunk = self.object_bytes(entry)
@@ -232,10 +238,13 @@ class Decoder:
                 raise CorruptError(f"Chunk {chunk_id.hex()} has the wrong length", id=chunk_id.hex())
             yield chunk
 
-    def _found(self, object_id: bytes) -> Entry:
+    def _found(self, object_id: bytes, *, is_list: bool) -> Entry:
+        """A copy in one piece, or one as a list of chunks; where there is only the other, that."""
         entry = self._places.find(object_id)
         if entry is None:
             raise MissingObjectError(f"Object {object_id.hex()} is not in the store", id=object_id.hex())
+        if (entry.type == RecordType.CHUNKED) != is_list:
+            return _of_form(self._places.find_all(object_id), is_list=is_list)[0]
         return entry
 
     def body(self, entry: Entry) -> Body:
@@ -256,22 +265,29 @@ class Decoder:
             self._bodies.put((entry.segment, entry.offset, entry.id), body, len(body.raw))
         return body
 
-    def _chain(self, entry: Entry, follow: Callable[[bytes], Entry]) -> tuple[Body, list[_Delta]] | None:
+    def _chain(self, entry: Entry, follow: _Follow) -> tuple[Body, list[_Delta]] | None:
         """A body to start from and the deltas above it, uppermost first; ``None`` when they are too many."""
         deltas: list[_Delta] = []
         body = self._key_or_cached(entry, deltas)
         while body is None:
             if len(deltas) > MAX_DEPTH:
                 return None
-            body = self._key_or_cached(follow(deltas[-1][0].base), deltas)
+            above = deltas[-1][0]
+            base = follow(above.base, is_list=above.type == RecordType.CHUNKED)
+            body = self._key_or_cached(base, deltas)
         return body, deltas
 
-    def _least(self, object_id: bytes) -> Entry:
-        return self.least(object_id) or self._found(object_id)
+    def _least(self, object_id: bytes, *, is_list: bool) -> Entry:
+        return self.least(object_id, is_list=is_list) or self._found(object_id, is_list=is_list)
 
-    def least(self, object_id: bytes) -> Entry | None:
-        """The copy of the least depth, or ``None``; a damaged one only when there is no other."""
-        copies = self._places.find_all(object_id)
+    def least(self, object_id: bytes, *, is_list: bool | None = None) -> Entry | None:
+        """The copy of the least depth, or ``None``; a damaged one only when there is no other.
+
+        Args:
+            object_id: of the object.
+            is_list: of the copies that are lists of chunks alone, or of the others alone.
+        """
+        copies = _of_form(self._places.find_all(object_id), is_list=is_list)
         if len(copies) < 2:
             return copies[0] if copies else None
         return min(copies, key=self._depth)
@@ -333,6 +349,13 @@ class Decoder:
             self._asked.clear()
         self._asked.add(place)
         return True
+
+
+def _of_form(copies: list[Entry], *, is_list: bool | None) -> list[Entry]:
+    """The copies of one form; all of them where there is none, so that what is wrong can be said."""
+    if is_list is None:
+        return copies
+    return [one for one in copies if (one.type == RecordType.CHUNKED) == is_list] or copies
 
 
 def _sliced(group: _Members, entry: Entry) -> bytes:

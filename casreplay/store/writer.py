@@ -23,6 +23,7 @@ from casreplay.codec.records import (
     MAX_GROUP_MEMBERS,
     RecordHeader,
     RecordType,
+    decode_chunk_list,
     encode_chunk_list,
     encode_record,
 )
@@ -210,6 +211,10 @@ class SegmentWriter:
         self._check_open()
         self._append(header, body)
 
+    def put_whole(self, kind: ObjectKind, object_id: bytes, raw: bytes) -> None:
+        """Append an object in one piece, however long: what was a chunk must not become a list of chunks."""
+        self._put_small(kind, object_id, raw, None)
+
     def segment_lengths(self) -> list[tuple[int, int, int]]:
         """(number, length at the start, length now) of each segment touched."""
         return [(segment.number, segment.start, segment.end) for segment in self._segments]
@@ -334,14 +339,18 @@ class SegmentWriter:
         lengths: list[int] = []
         near = 0
         for chunk_id, chunk in chunking.cut_stream(pieces, old):
-            same = places.get(chunk_id)
+            if len(chunk) > CHUNKED_ABOVE and (parts := self._parts(chunk_id)):
+                ids += [part for part, _ in parts]
+                lengths += [length for _, length in parts]
+                continue
+            same = None if chunk_id == blob else places.get(chunk_id)
             if same is not None:
                 near = same + 1
             else:
                 # The chunk at about this place in the old version is what this one came from.
                 neighbour = old[near][0] if near < len(old) else None
                 near += 1
-                if self._wanted(chunk_id):
+                if chunk_id == blob or self._wanted(chunk_id):
                     self._put_small(ObjectKind.BLOB, chunk_id, chunk, neighbour)
             ids.append(chunk_id)
             lengths.append(len(chunk))
@@ -351,10 +360,21 @@ class SegmentWriter:
             if not self._wanted(blob):
                 return blob, whole
         assert blob is not None
+        if ids == [blob]:
+            return blob, whole  # its only chunk is the blob itself: a list would name a list
         raw = encode_chunk_list(ids, lengths)
         delta = None if base_list is None else delta_record(blob, raw, *base_list, whole_bytes=whole)
         self._append(*(list_record(blob, raw, whole) if delta is None else delta))
         return blob, whole
+
+    def _parts(self, chunk_id: bytes) -> list[tuple[bytes, int]]:
+        """The chunks of a chunk that is also a file, stored in chunks: a list must not name a list."""
+        at = self._own.get(chunk_id)
+        entry = self._host.entry_of(chunk_id) if at is None else None if at < 0 else self._own_entry(chunk_id)
+        if entry is None or entry.type != RecordType.CHUNKED:
+            return []
+        body = self._body(chunk_id)
+        return [] if body is None else decode_chunk_list(body.raw, body.whole_bytes)
 
     def _base_chunks(self, base: bytes | None) -> tuple[list[tuple[bytes, int]], tuple[bytes, Body] | None]:
         """The chunks of the base, and the list to delta against when the base has one."""
