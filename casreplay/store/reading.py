@@ -34,6 +34,10 @@ _GROUP_CACHE_BYTES = 16 << 20
 _BODY_CACHE_BYTES = 16 << 20
 _ASKED_LIMIT = 4096
 """Groups remembered as asked for one blob already."""
+_MANY_AGAIN = 4
+"""Groups asked a second time before a pattern is seen in it."""
+_WHOLE_LIMIT = 64
+"""Groups decoded whole on the strength of a pattern, before it has to show itself again."""
 _GROUP = int(RecordType.GROUP)
 _DELTA = int(Encoding.DELTA)
 
@@ -138,12 +142,14 @@ class Decoder:
         self._places = places
         self._groups: _ByteCache[_Members] = _ByteCache(_GROUP_CACHE_BYTES)
         self._asked: set[tuple[int, int]] = set()
+        self._again = self._whole = 0
         self._bodies: _ByteCache[Body] = _ByteCache(_BODY_CACHE_BYTES)
 
     def clear(self) -> None:
         """Forget everything decoded."""
         self._groups.clear()
         self._asked.clear()
+        self._again = self._whole = 0
         self._bodies.clear()
 
     def object_bytes(self, entry: Entry) -> bytes:
@@ -342,11 +348,19 @@ class Decoder:
         return _sliced(group, entry)
 
     def _is_first(self, place: tuple[int, int]) -> bool:
-        """Whether a group was not asked lately; from now on it was."""
+        """Whether a group was not asked lately, and most likely will not be again; from now on it was.
+
+        Where half the groups were asked again, a restore is reading all there is.
+        """
         if place in self._asked:
+            self._again += 1
             return False
-        if len(self._asked) >= _ASKED_LIMIT:
+        if self._again >= _MANY_AGAIN and 2 * self._again >= len(self._asked) and self._whole < _WHOLE_LIMIT:
+            self._whole += 1
+            return False
+        if len(self._asked) >= _ASKED_LIMIT or self._whole:
             self._asked.clear()
+            self._again = self._whole = 0
         self._asked.add(place)
         return True
 
