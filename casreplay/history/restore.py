@@ -13,6 +13,7 @@ from dataclasses import dataclass, replace
 from casreplay.errors import StoreIOError, UnknownNameError, UsageError
 from casreplay.history import walk as walking
 from casreplay.history.collector import no_collector
+from casreplay.history.fresh import whole_tree
 from casreplay.model.ids import TreeId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import EntryKind, Snapshot, TreeEntry
@@ -22,7 +23,7 @@ from casreplay.store.base import ObjectReader
 from casreplay.workspace.folders import open_root
 from casreplay.workspace.guards import check_free_space
 from casreplay.workspace.materialize import Applied, ApplyOptions, Content, apply
-from casreplay.workspace.plan import PlanOptions, plan
+from casreplay.workspace.plan import PlanOptions, plan, plan_new
 from casreplay.workspace.platform import ignores_case, require_folder_calls
 from casreplay.workspace.steps import Entry, Plan
 from casreplay.workspace.survey import check, entries_of, still_there
@@ -183,6 +184,9 @@ def _plan(
         allow_git=options.allow_git,
         protected=options.protected,
     )
+    if not (options.paths or present or options.protected or rules.ignores_case):
+        whole = whole_tree(objects, root)
+        return plan_new(whole.entries, whole.files, rules)
     if not options.paths:
         return plan(present.items(), walking.walk(objects, root), rules)
     chosen = {path: entry for path, entry in present.items() if _is_chosen(path, options.paths)}
@@ -268,9 +272,8 @@ def _carry_out(objects: ObjectReader, steps: Plan, folder: bytes, options: Resto
     check_free_space(folder, MIN_FREE_PERCENT, needed_bytes=steps.size_bytes)
     content = Content(objects.get, objects.stream, getattr(objects, "locate", None))
     jobs = options.jobs if getattr(objects, "can_fork", False) else 1
-    applied = apply(
-        steps, folder, content, ApplyOptions(force=options.force, jobs=jobs, monitor=options.monitor)
-    )
+    how = ApplyOptions(options.force, jobs, options.monitor, check_new=True, contents=options.check_contents)
+    applied = apply(steps, folder, content, how)
     options.monitor.stage("checking")
     problems = [*applied.problems, *_check(steps, folder, options, applied.problems)]
     return Restored(steps, applied, problems=tuple(problems))
@@ -279,14 +282,15 @@ def _carry_out(objects: ObjectReader, steps: Plan, folder: bytes, options: Resto
 def _check(
     steps: Plan, folder: bytes, options: RestoreOptions, known: Sequence[Problem]
 ) -> Iterator[Problem]:
-    """Look at everything the plan wrote or removed, but what is known to have failed."""
+    """Look at everything the plan wrote or removed, but what failed or was looked at then."""
     failed = {from_display(problem.path) for problem in known if problem.code not in NOTES}
     written: list[Entry] = []
     for work in steps.folders:
         if work.entry is not None and work.path not in failed:
             written.append((work.path, work.entry))
         prefix = work.path + b"/" if work.path else b""
-        files = ((prefix + file.name, file.entry) for file in (*work.files, *work.links))
+        works = work.links if work.is_all_new else (*work.files, *work.links)
+        files = ((prefix + file.name, file.entry) for file in works)
         written.extend(item for item in files if item[0] not in failed)
     yield from check(folder, written, contents=options.check_contents)
     replaced = {path for path, _ in written}

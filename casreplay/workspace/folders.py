@@ -63,12 +63,13 @@ class FolderStack:
         """Close every descriptor but the root's."""
         self._pop_to(0)
 
-    def open(self, path: bytes, *, create: bool = False) -> int:
+    def open(self, path: bytes, *, create: bool = False, is_new: bool = False) -> int:
         """A descriptor of the folder at ``path``, valid until the next call.
 
         Args:
             path: below the root; ``b""`` is the root.
             create: make missing folders, with mode 0700; their final modes come later.
+            is_new: the folder itself most likely is missing: make it without looking for it first.
 
         Raises:
             OSError: a part is missing, is no folder (``ENOTDIR``) or is a link (``ELOOP`` or ``ENOTDIR``).
@@ -83,6 +84,12 @@ class FolderStack:
         if shared and self._fds[-1] < 0:
             self._pop_to(0)
             shared = 0
+        if is_new and shared < len(names):
+            for name in names[shared:-1]:
+                self._push(name, create=create)
+            with contextlib.suppress(FileExistsError):
+                os.mkdir(names[-1], 0o700, dir_fd=self._fds[-1] if self._fds else self._root_fd)
+            shared = len(names) - 1
         for name in names[shared:]:
             self._push(name, create=create)
         return self._fds[-1] if self._fds else self._root_fd

@@ -20,15 +20,16 @@ from dataclasses import dataclass, field
 from functools import partial
 
 from casreplay.errors import StoreIOError
-from casreplay.model.ids import BlobId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import EntryState
 from casreplay.model.paths import display
 from casreplay.model.problems import Problem
 from casreplay.workspace import workers
 from casreplay.workspace.folders import FolderStack, open_root
+from casreplay.workspace.new_files import differing, write_new
+from casreplay.workspace.order import closed_at_once, in_reading_order, weight
 from casreplay.workspace.platform import exact_modes, require_folder_calls, set_mode
-from casreplay.workspace.steps import FileWork, FolderWork, Plan, Removal, path_of
+from casreplay.workspace.steps import FolderWork, NewFiles, Plan, Removal, path_of
 from casreplay.workspace.writer import (
     FAILURES,
     ChangedMeanwhileError,
@@ -41,9 +42,6 @@ from casreplay.workspace.writer import (
 __all__ = ["Applied", "ApplyOptions", "Content", "apply"]
 
 MIN_PARALLEL_FILES = 500
-FOLDER_WEIGHT_BYTES = 30_000
-FILE_WEIGHT_BYTES = 40_000
-"""What creating a folder or a file costs, in bytes of content that cost as much."""
 ADVANCE_EVERY = 256
 SHARES_EACH = 16
 """Shares of the work for each process, so that all end at about the same time."""
@@ -62,11 +60,16 @@ class ApplyOptions:
         force: replace and remove what changed since the plan was made, or was not known to it.
         jobs: processes; 0: as many as are worth it.
         monitor: told about progress.
+        check_new: whether ``NewFiles`` are looked at again as soon as their folder is written; what
+            is not as planned is a problem, code ``not-restored``.
+        contents: whether that means to read them and compare their content; else kind, mode, size and time.
     """
 
     force: bool = False
     jobs: int = 0
     monitor: Monitor = SILENT
+    check_new: bool = False
+    contents: bool = True
 
 
 @dataclass(slots=True)
@@ -104,10 +107,11 @@ def apply(plan: Plan, folder: bytes, content: Content, options: ApplyOptions | N
     try:
         with exact_modes() as exact:
             run = _Run(root_fd, Writer(content, modes_are_exact=exact, force=options.force), options)
+            run.closed = closed_at_once(plan.folders)
             run.remove(plan.in_the_way, applied)
             run.write(plan.folders, applied, content)
             run.remove(plan.removals, applied)
-            run.finish_folders([work for work in plan.folders if work.entry is not None], applied)
+            run.finish_folders([work for work in plan.folders if work.path not in run.closed], applied)
     except BaseException as error:
         _sweep_temporaries(root_fd, plan.folders)
         if not isinstance(error, OSError):
@@ -122,7 +126,8 @@ def _sweep_temporaries(root_fd: int, folders: Iterable[FolderWork]) -> None:
     """After an interruption, remove what workers wrote beside files they did not come to replace."""
     with FolderStack(root_fd) as stack:
         for work in folders:
-            if any(file.before is not None for file in (*work.files, *work.links)):
+            files = () if work.is_all_new else work.files
+            if any(file.before is not None for file in (*files, *work.links)):
                 with contextlib.suppress(OSError):
                     remove_temporaries(stack.open(work.path))
 
@@ -136,6 +141,7 @@ class _Run:
         self._options = options
         self._done = 0
         self._scale = 1
+        self.closed: frozenset[bytes] = frozenset()
 
     def remove(self, removals: Iterable[Removal], applied: Applied) -> None:
         """Remove entries, contents before their folder."""
@@ -159,9 +165,9 @@ class _Run:
         links = [work for work in folders if work.links]
         self._options.monitor.stage("restoring", files + sum(len(work.links) for work in links), "files")
         jobs = 1 if files < MIN_PARALLEL_FILES else self._options.jobs or workers.count()
-        ordered = _in_reading_order(folders, content)
+        ordered = in_reading_order(folders, content)
         shares = jobs if jobs == 1 else SHARES_EACH * jobs
-        parts = workers.split_by_weight([_weight(work) for work in ordered], shares)
+        parts = workers.split_by_weight([weight(work) for work in ordered], shares)
         self._scale = jobs
         if links:
             many = sum(len(work.links) for work in links) >= MIN_PARALLEL_FILES
@@ -181,8 +187,8 @@ class _Run:
         count = size = 0
         failures: list[Failure] = []
         for number in deck:
-            part = parts[number]
-            more, length, failed = self._write_files(folders[part.start : part.stop])
+            part = folders[parts[number].start : parts[number].stop]
+            more, length, failed = self._write_files(part)
             count, size = count + more, size + length
             failures += failed
         return count, size, failures
@@ -195,17 +201,41 @@ class _Run:
                 if not (work.is_new or work.files):
                     continue
                 try:
-                    folder_fd = stack.open(work.path, create=True)
-                    with _writable(folder_fd):
-                        for file in work.files:
-                            try:
-                                size += self._writer.write_file(folder_fd, file)
-                                count += 1
-                            except FAILURES as error:
-                                failures.append(_failure(path_of(work.path, file.name), error))
+                    folder_fd = stack.open(work.path, create=True, is_new=work.is_new)
+                    if stat.S_IMODE(os.fstat(folder_fd).st_mode) & 0o300 == 0o300:
+                        more, length, failed = self._write_folder(folder_fd, work)
+                    else:
+                        with _writable(folder_fd):
+                            more, length, failed = self._write_folder(folder_fd, work)
+                    count, size = count + more, size + length
+                    failures += failed
+                    if work.path in self.closed and work.entry is not None:
+                        os.fchmod(folder_fd, work.entry.mode & 0o1777)
+                        os.utime(folder_fd, ns=(work.entry.mtime_ns, work.entry.mtime_ns))
                 except FAILURES as error:
                     failures.append(_failure(work.path, error))
                 self._advance(len(work.files))
+        return count, size, failures
+
+    def _write_folder(self, folder_fd: int, work: FolderWork) -> Outcome:
+        """Write the files of one folder, and look at the new ones again."""
+        failures: list[Failure] = []
+        if isinstance(work.files, NewFiles):
+            count, size, failed = write_new(folder_fd, work.files, self._writer)
+            failures += [_failure(path_of(work.path, name), error) for name, error in failed]
+            if self._options.check_new:
+                known = {name for name, _ in failed}
+                for name, reason in differing(folder_fd, work.files, contents=self._options.contents):
+                    if name not in known:
+                        failures.append(("not-restored", path_of(work.path, name), reason))
+            return count, size, failures
+        count = size = 0
+        for file in work.files:
+            try:
+                size += self._writer.write_file(folder_fd, file)
+                count += 1
+            except FAILURES as error:
+                failures.append(_failure(path_of(work.path, file.name), error))
         return count, size, failures
 
     def _write_links(self, folders: Sequence[FolderWork]) -> Outcome:
@@ -228,6 +258,7 @@ class _Run:
         Those that shut even their owner out come last, in one process: no worker may
         find the way to its own folders closed by another.
         """
+        folders = [work for work in folders if work.entry is not None]
         shut = [work for work in folders if work.entry is not None and work.entry.mode & 0o700 != 0o700]
         if shut:
             folders = [
@@ -279,22 +310,6 @@ def _writable(folder_fd: int) -> Iterator[int]:
         os.fchmod(folder_fd, mode)
 
 
-def _in_reading_order(folders: Sequence[FolderWork], content: Content) -> Sequence[FolderWork]:
-    """Folders by where the content of their first file lies, so that the store is read front to back."""
-    if content.locate is None or len(folders) < 2:
-        return folders
-    firsts: list[FileWork | None] = [work.files[0] if work.files else None for work in folders]
-    blobs = [BlobId(first.entry.id) for first in firsts if first is not None]  # type: ignore[arg-type]
-    places = iter(content.locate(blobs))
-    keys = [next(places) if first is not None else () for first in firsts]
-    return [folders[i] for i in sorted(range(len(folders)), key=keys.__getitem__)]
-
-
-def _weight(work: FolderWork) -> int:
-    contents = sum(file.entry.size_bytes for file in work.files)
-    return FOLDER_WEIGHT_BYTES + FILE_WEIGHT_BYTES * len(work.files) + contents
-
-
 def _failure(path: bytes, error: BaseException) -> Failure:
     """What a failed entry is reported as; a fatal error is raised again instead."""
     if is_fatal(error):
@@ -314,5 +329,6 @@ def _failure(path: bytes, error: BaseException) -> Failure:
 
 def _report(applied: Applied, failures: Iterable[Failure]) -> None:
     for code, path, reason in failures:
-        message = f"{display(path)} could not be restored: {reason}"
+        what = "is not as recorded" if code == "not-restored" else "could not be restored"
+        message = f"{display(path)} {what}: {reason}"
         applied.problems.append(Problem(code, message, path=display(path)))

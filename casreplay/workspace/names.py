@@ -13,10 +13,11 @@ from __future__ import annotations
 
 import re
 import unicodedata
+from collections.abc import Collection
 
 from casreplay.model.paths import is_unsafe_name
 
-__all__ = ["attack", "fold", "not_portable"]
+__all__ = ["are_plain", "attack", "fold", "not_portable"]
 
 _HFS_IGNORED = dict.fromkeys([*range(0x200C, 0x2010), *range(0x202A, 0x202F), *range(0x206A, 0x2070), 0xFEFF])
 """Code points HFS+ leaves out when it compares names."""
@@ -26,6 +27,8 @@ _DEVICES = frozenset(
     + [b"%b%d" % (kind, i) for kind in (b"com", b"lpt") for i in range(10)]
 )
 _WINDOWS_FORBIDDEN = re.compile(rb'[\x01-\x1f<>:"|?*\\]')
+_ODD = bytes([*range(0x20), *range(0x7F, 0x100), *b'<>:"|?*\\'])
+_DEVICE = re.compile(rb"/(?:con|prn|aux|nul|conin\$|conout\$|com[0-9]|lpt[0-9]) *[./]")
 
 
 def attack(name: bytes) -> str:
@@ -62,6 +65,25 @@ def not_portable(name: bytes) -> str:
     if name.split(b".", 1)[0].rstrip(b" ").lower() in _DEVICES:
         return "is the name of a device on Windows"
     return ""
+
+
+def are_plain(names: Collection[bytes]) -> bool:
+    """Whether neither ``attack`` nor ``not_portable`` has anything to say about any of these names.
+
+    Cost: about 0.1 us a name where none is odd, for all are looked at together.
+    """
+    joined = b"/%b/" % b"/".join(names).lower()
+    if (
+        len(joined.translate(None, _ODD)) == len(joined)
+        and b"git" not in joined
+        and b"./" not in joined
+        and b" /" not in joined
+        and b"//" not in joined
+        and joined.count(b"/") == len(names) + 1
+        and not _DEVICE.search(joined)
+    ):
+        return True
+    return not any(attack(name) or not_portable(name) for name in names)
 
 
 def fold(name: bytes) -> bytes:

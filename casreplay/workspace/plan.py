@@ -8,7 +8,7 @@ no longer wanted, then the modes and times of folders.
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
 
 from casreplay.model.objects import EntryKind, EntryState, TreeEntry
@@ -16,9 +16,9 @@ from casreplay.model.paths import MAX_DEPTH, display
 from casreplay.model.problems import Problem
 from casreplay.workspace.names import attack, fold, not_portable
 from casreplay.workspace.platform import IS_WINDOWS
-from casreplay.workspace.steps import Entry, FileWork, FolderWork, Plan, Removal, path_of
+from casreplay.workspace.steps import Entry, FileWork, FolderWork, NewFiles, Plan, Removal, path_of
 
-__all__ = ["PlanOptions", "plan", "plan_changes"]
+__all__ = ["PlanOptions", "plan", "plan_changes", "plan_new"]
 
 MAX_NOTES = 20
 """Names that are only noted are named up to here, then counted."""
@@ -55,6 +55,24 @@ def plan(current: Iterable[Entry], target: Iterable[Entry], options: PlanOptions
     Cost: about 3 us an entry.
     """
     return _Planner(dict(current), options or PlanOptions()).run(target)
+
+
+def plan_new(
+    target: Iterable[Entry], files: Mapping[bytes, NewFiles], options: PlanOptions | None = None
+) -> Plan:
+    """The steps that fill an empty folder.
+
+    Args:
+        target: as for ``plan``, but for what is in ``files``.
+        files: files by the path of their folder, all of them plain (``NewFiles.are_plain``).
+        options: the rules of the place; neither one that ignores case nor with protected paths, for
+            these look at every file.
+
+    Cost: about 3 us an entry of ``target``, next to nothing for ``files``.
+    """
+    planner = _Planner({}, options or PlanOptions())
+    planner.new_files = files
+    return planner.run(target)
 
 
 def plan_changes(
@@ -95,6 +113,7 @@ class _Planner:
         self._unchanged = 0
         self._unportable = 0
         self.parents_known = True
+        self.new_files: Mapping[bytes, NewFiles] = {}
 
     def run(self, target: Iterable[Entry]) -> Plan:
         for path, entry in target:
@@ -210,7 +229,7 @@ class _Planner:
                     "setid", path, f"{display(path)} is restored without its set-user-id or set-group-id bit"
                 )
         target = self._works.get(folder) or self._work(folder)
-        (target.links if entry.kind == _LINK else target.files).append(work)
+        target.add(work)
 
     def _work(self, folder: bytes) -> FolderWork:
         found = self._works.get(folder)
@@ -224,6 +243,9 @@ class _Planner:
             self._work(folder)
 
     def _finish(self) -> Plan:
+        for path, files in self.new_files.items():
+            if path in self._folders:  # it was not refused
+                self._work(path).files = files
         if self._unportable > MAX_NOTES:
             more = self._unportable - MAX_NOTES
             self._note(

@@ -5,17 +5,22 @@ How a plan is made is ``workspace.plan``'s affair, how it is carried out ``works
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import NamedTuple, cast, overload
 
 from casreplay.model.objects import EntryKind, EntryState, TreeEntry
 from casreplay.model.problems import Problem
+from casreplay.workspace.names import are_plain
 
-__all__ = ["Entry", "FileWork", "FolderWork", "Plan", "Removal", "path_of"]
+__all__ = ["Entry", "FileWork", "FolderWork", "NewFiles", "Plan", "Removal", "path_of"]
 
 Entry = tuple[bytes, TreeEntry]
 """A path below the root and what is there."""
+
+
+_SET_ID = 0o6000
+_WITH_CONTENT = frozenset(int(state) for state in EntryState if state.has_content)
 
 
 class FileWork(NamedTuple):
@@ -29,6 +34,60 @@ class FileWork(NamedTuple):
     entry: TreeEntry
     before: TreeEntry | None
     retouch: bool = False
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class NewFiles(Sequence[FileWork]):
+    """The regular files of a folder that does not exist yet: columns, made into values when asked for.
+
+    A hundred thousand files as values cost most of a second that nobody needs; every column
+    has one item a file, in name order.
+
+    Attributes:
+        names: raw name bytes.
+        modes: permission bits.
+        sizes: content lengths.
+        mtimes_ns: modification times.
+        ids: blob ids of the contents.
+        kinds: numbers of ``EntryKind``: files and executables.
+        states: numbers of ``EntryState``.
+    """
+
+    names: Sequence[bytes]
+    modes: Sequence[int]
+    sizes: Sequence[int]
+    mtimes_ns: Sequence[int]
+    ids: Sequence[bytes]
+    kinds: Sequence[int]
+    states: Sequence[int]
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    @overload
+    def __getitem__(self, index: int) -> FileWork: ...
+
+    @overload
+    def __getitem__(self, index: slice) -> Sequence[FileWork]: ...
+
+    def __getitem__(self, index: int | slice) -> FileWork | Sequence[FileWork]:
+        if isinstance(index, slice):
+            return [self[i] for i in range(*index.indices(len(self)))]
+        return FileWork(self.names[index], self.entry(index), None)
+
+    def entry(self, i: int) -> TreeEntry:
+        """The file number ``i`` as a value."""
+        kind, state = EntryKind(self.kinds[i]), EntryState(self.states[i])
+        return TreeEntry(
+            self.names[i], kind, state, self.modes[i], self.sizes[i], self.mtimes_ns[i], self.ids[i]
+        )
+
+    @property
+    def are_plain(self) -> bool:
+        """Whether all can be written as they are: no odd name, nothing missing, no set-id bit."""
+        if not _WITH_CONTENT.issuperset(self.states):
+            return False
+        return not any(mode & _SET_ID for mode in self.modes) and are_plain(self.names)
 
 
 @dataclass(slots=True)
@@ -46,8 +105,25 @@ class FolderWork:
     path: bytes
     entry: TreeEntry | None
     is_new: bool = False
-    files: list[FileWork] = field(default_factory=list)
+    files: Sequence[FileWork] = field(default_factory=list)
     links: list[FileWork] = field(default_factory=list)
+
+    def add(self, work: FileWork) -> None:
+        """One more file or link."""
+        chosen = self.links if work.entry.kind is EntryKind.SYMLINK else self.files
+        cast("list[FileWork]", chosen).append(work)
+
+    @property
+    def is_all_new(self) -> bool:
+        """Whether the files are ``NewFiles``: none replaces anything."""
+        return isinstance(self.files, NewFiles)
+
+    @property
+    def size_bytes(self) -> int:
+        """Bytes of files to write."""
+        if isinstance(self.files, NewFiles):
+            return sum(self.files.sizes)
+        return sum(work.entry.size_bytes for work in self.files if not work.retouch)
 
 
 class Removal(NamedTuple):
@@ -76,14 +152,17 @@ class Plan:
     unchanged: int
 
     def _works(self) -> Iterable[FileWork]:
+        """Files and links, but those of ``NewFiles``."""
         for folder in self.folders:
-            yield from folder.files
+            if not folder.is_all_new:
+                yield from folder.files
             yield from folder.links
 
     @property
     def created(self) -> int:
         """Files, links and folders that do not exist yet."""
-        return sum(work.before is None for work in self._works()) + sum(f.is_new for f in self.folders)
+        new = sum(f.is_new + len(f.files) * f.is_all_new for f in self.folders)
+        return new + sum(work.before is None for work in self._works())
 
     @property
     def overwritten(self) -> list[bytes]:
@@ -91,7 +170,7 @@ class Plan:
         return [
             path_of(folder.path, work.name)
             for folder in self.folders
-            for work in (*folder.files, *folder.links)
+            for work in (*(() if folder.is_all_new else folder.files), *folder.links)
             if work.before is not None and not work.retouch
         ]
 
@@ -111,7 +190,7 @@ class Plan:
         lost = [
             path_of(folder.path, work.name)
             for folder in self.folders
-            for work in (*folder.files, *folder.links)
+            for work in (*(() if folder.is_all_new else folder.files), *folder.links)
             if work.before is not None and not work.retouch and work.before.state != EntryState.COMPLETE
         ]
         gone = [
@@ -124,7 +203,10 @@ class Plan:
     @property
     def size_bytes(self) -> int:
         """Bytes of content to write."""
-        return sum(work.entry.size_bytes for work in self._works() if not work.retouch)
+        links = (work for folder in self.folders for work in folder.links)
+        return sum(folder.size_bytes for folder in self.folders) + sum(
+            work.entry.size_bytes for work in links if not work.retouch
+        )
 
     @property
     def is_empty(self) -> bool:

@@ -22,7 +22,7 @@ from casreplay.workspace.folders import FolderStack, open_root
 from casreplay.workspace.scanner import list_folder
 from casreplay.workspace.steps import Entry
 
-__all__ = ["Row", "check", "entries_of", "still_there", "survey"]
+__all__ = ["Row", "check", "difference", "entries_of", "still_there", "survey"]
 
 Row = tuple[int, int, int, int, int]
 """mode, size, mtime_ns, ctime_ns, inode."""
@@ -168,7 +168,7 @@ def _differences(folder: bytes, expected: Sequence[Entry], *, contents: bool) ->
             for path, entry in expected:
                 above, _, name = path.rpartition(b"/")
                 try:
-                    reason = _difference(stack.open(above), name, entry, contents=contents)
+                    reason = difference(stack.open(above), name, entry, contents=contents)
                 except OSError as error:
                     reason = error.strerror or str(error)
                 if reason:
@@ -196,8 +196,12 @@ def _is_as_recorded(folder_fd: int, name: bytes, entry: TreeEntry) -> bool:
     )
 
 
-def _difference(folder_fd: int, name: bytes, entry: TreeEntry, *, contents: bool) -> str:
-    """Why the entry ``name`` is not ``entry``; empty when it is."""
+def difference(folder_fd: int, name: bytes, entry: TreeEntry, *, contents: bool) -> str:
+    """Why ``name`` in an open folder is not ``entry``, as the end of a sentence; empty when it is.
+
+    Raises:
+        OSError: there is nothing of that name, or it cannot be looked at.
+    """
     if contents and _is_as_recorded(folder_fd, name, entry):
         return ""
     s = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)

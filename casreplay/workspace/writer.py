@@ -22,12 +22,23 @@ from casreplay.model.objects import EntryKind, TreeEntry
 from casreplay.workspace.platform import set_mode
 from casreplay.workspace.steps import FileWork
 
-__all__ = ["FAILURES", "ChangedMeanwhileError", "Content", "Writer", "is_fatal", "remove_temporaries"]
+__all__ = [
+    "CREATE",
+    "FAILURES",
+    "STREAM_BYTES",
+    "ChangedMeanwhileError",
+    "Content",
+    "Writer",
+    "is_fatal",
+    "remove_temporaries",
+    "write_rest",
+]
 
 TEMPORARY_PREFIX = b".casreplay-tmp-"
 STREAM_BYTES = 4 << 20
 """Larger files are written piece by piece."""
-_CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+CREATE = os.O_WRONLY | os.O_CREAT | os.O_EXCL | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
+"""Flags for a file that must not exist yet."""
 _FATAL = (errno.ENOSPC, errno.EDQUOT, errno.EROFS, errno.EMFILE, errno.ENFILE, errno.EIO)
 
 FAILURES = (OSError, ValueError, OverflowError, CasreplayError)
@@ -75,8 +86,8 @@ class Writer:
     """
 
     def __init__(self, content: Content, *, modes_are_exact: bool, force: bool) -> None:
-        self._content = content
-        self._modes_are_exact = modes_are_exact
+        self.content = content
+        self.modes_are_exact = modes_are_exact
         self._force = force
         self._temporary = 0
 
@@ -94,11 +105,11 @@ class Writer:
         entry = work.entry
         final = self._checked(folder_fd, work) and entry.size_bytes <= STREAM_BYTES
         name = work.name if final else self._temporary_name()
-        fd = os.open(name, _CREATE, entry.mode & 0o777, dir_fd=folder_fd)
+        fd = os.open(name, CREATE, entry.mode & 0o777, dir_fd=folder_fd)
         try:
             try:
                 written = self._fill(fd, entry)
-                if not self._modes_are_exact:
+                if not self.modes_are_exact:
                     os.fchmod(fd, entry.mode & 0o777)
                 os.utime(fd, ns=(entry.mtime_ns, entry.mtime_ns))
             finally:
@@ -122,12 +133,12 @@ class Writer:
     def _fill(self, fd: int, entry: TreeEntry) -> int:
         blob = BlobId(entry.id)  # type: ignore[arg-type]
         if entry.size_bytes > STREAM_BYTES:
-            written = _write_pieces(fd, self._content.stream(blob))
+            written = _write_pieces(fd, self.content.stream(blob))
         else:
-            data = self._content.read(blob)
+            data = self.content.read(blob)
             written = len(data)
             if os.write(fd, data) != written:
-                _write_rest(fd, data)
+                write_rest(fd, data)
         if written != entry.size_bytes:
             raise CorruptError(f"A file of {entry.size_bytes} bytes has {written} bytes in the store")
         return written
@@ -153,7 +164,7 @@ class Writer:
         final = self._checked(folder_fd, work)
         name = work.name if final else self._temporary_name()
         entry = work.entry
-        target = self._content.read(BlobId(entry.id))  # type: ignore[arg-type]
+        target = self.content.read(BlobId(entry.id))  # type: ignore[arg-type]
         os.symlink(target, name, dir_fd=folder_fd)
         try:
             os.utime(name, ns=(entry.mtime_ns, entry.mtime_ns), dir_fd=folder_fd, follow_symlinks=False)
@@ -213,7 +224,7 @@ class Writer:
         return TEMPORARY_PREFIX + b"%d-%d" % (os.getpid(), self._temporary)
 
 
-def _write_rest(fd: int, data: bytes) -> None:
+def write_rest(fd: int, data: bytes) -> None:
     """Write what a first, partial write left over."""
     rest = memoryview(data)[os.lseek(fd, 0, os.SEEK_CUR) :]
     while rest:

@@ -68,6 +68,25 @@ def test_a_missing_folder_is_made_only_when_asked(root, tmp_path):
     assert stat.S_IMODE((tmp_path / "a" / "b").stat().st_mode) == 0o700
 
 
+def test_a_new_folder_is_made_without_looking_and_one_that_stands_is_opened(root, tmp_path):
+    (tmp_path / "a" / "old").mkdir(parents=True, mode=0o750)
+    (tmp_path / "away").mkdir()
+    os.symlink("away", tmp_path / "a" / "link")
+    with FolderStack(root) as stack:
+        for path in (b"a/new", b"a/old", b"a/new/below/it", b"a/new/below"):
+            assert (
+                inode(stack.open(path, create=True, is_new=True))
+                == os.stat(tmp_path / os.fsdecode(path)).st_ino
+            )
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+            stack.open(b"a/link", create=True, is_new=True)
+        with pytest.raises(OSError, match=r"Not a directory|Too many levels"):
+            stack.open(b"a/link/x", create=True, is_new=True)
+    assert stat.S_IMODE((tmp_path / "a" / "new").stat().st_mode) == 0o700
+    assert stat.S_IMODE((tmp_path / "a" / "old").stat().st_mode) == 0o750
+    assert list((tmp_path / "away").iterdir()) == []
+
+
 def test_setting_a_mode_refuses_links(root, tmp_path):
     (tmp_path / "file").write_text("")
     (tmp_path / "file").chmod(0o644)

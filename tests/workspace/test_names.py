@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
-from casreplay.workspace.names import attack, fold, not_portable
+from casreplay.workspace.names import are_plain, attack, fold, not_portable
 
 GIT = [
     b".git",
@@ -103,3 +105,21 @@ def test_names_that_clash_without_case_or_normalisation_fold_alike(a, b):
 
 def test_different_names_and_bytes_that_are_no_text_stay_apart():
     assert len({fold(name) for name in (b"a", b"b", b"\xff", b"\xfe", "é".encode())}) == 5
+
+
+NAME = st.one_of(
+    st.sampled_from(
+        [*GIT, *FINE, b"con", b"CON", b"con.txt", b"com1 .x", b"config", b"a:b", b"x.", b"x ", b"\x01"]
+    ),
+    st.binary(min_size=1, max_size=4),
+)
+
+
+@given(st.lists(NAME, max_size=4))
+def test_names_are_plain_together_when_each_is(names):
+    assert are_plain(names) == (not any(attack(name) or not_portable(name) for name in names))
+
+
+@pytest.mark.parametrize("names", [[b""], [b"a", b""], [b"a/b"], [b"a", b".."], [b"a\0b"]])
+def test_no_list_with_an_attack_is_plain(names):
+    assert not are_plain(names)
