@@ -13,7 +13,7 @@ from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field, replace
 from types import MappingProxyType
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, NamedTuple
 
 from casreplay.clock import Clock, monotonic_ns, system_clock
 from casreplay.codec import hashing
@@ -90,8 +90,7 @@ class CommitResult:
     coverage: Coverage
 
 
-@dataclass(frozen=True, slots=True)
-class _Seen:
+class _Seen(NamedTuple):
     """What the workspace holds now: trees, coverage, and what it takes to write the next cache."""
 
     scan: Scan
@@ -104,8 +103,7 @@ Count = Callable[[Snapshot | None, Snapshot], ChangeCounts]
 """Counts changes between the parent and a new snapshot; not asked for the figure of a first one."""
 
 
-@dataclass(frozen=True, slots=True)
-class CommitSetup:
+class CommitSetup(NamedTuple):
     """What a committer works on and with.
 
     Attributes:

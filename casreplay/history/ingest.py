@@ -14,7 +14,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from functools import partial
 from operator import attrgetter
-from typing import Any
+from typing import Any, NamedTuple
 
 from casreplay.codec.hashing import blob_id
 from casreplay.history.scan import FolderWork
@@ -58,8 +58,7 @@ Result = tuple[list[Done], bytes]
 """What a worker did, and what its writer exported."""
 
 
-@dataclass(frozen=True, slots=True)
-class Destination:
+class Destination(NamedTuple):
     """Where contents go.
 
     Attributes:
@@ -89,8 +88,7 @@ class Ingested:
     records: Mapping[bytes, FolderRecord] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
-class _Job:
+class _Job(NamedTuple):
     """What every worker needs to know."""
 
     root: bytes

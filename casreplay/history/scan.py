@@ -13,6 +13,7 @@ import stat
 from array import array
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
 
 from casreplay.clock import system_clock
 from casreplay.errors import CasreplayError
@@ -94,8 +95,7 @@ class FolderWork:
                 yield i, name
 
 
-@dataclass(frozen=True, slots=True)
-class Scan:
+class Scan(NamedTuple):
     """What a commit has to do.
 
     Attributes:

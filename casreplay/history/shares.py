@@ -8,8 +8,8 @@ whoever reads the files can build the trees as well.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from itertools import accumulate
+from typing import NamedTuple
 
 __all__ = ["SHARES", "Share", "depth_first", "divide"]
 
@@ -17,8 +17,7 @@ SHARES = 64
 """About so many shares; never more than four times as many."""
 
 
-@dataclass(frozen=True, slots=True)
-class Share:
+class Share(NamedTuple):
     """Folders that one worker takes together.
 
     Attributes:

@@ -12,9 +12,8 @@ import stat
 from array import array
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping
-from dataclasses import dataclass
 from types import MappingProxyType
-from typing import Protocol
+from typing import NamedTuple, Protocol
 
 from casreplay.codec import hashing
 from casreplay.codec.manifest import SPLIT_ENTRIES, decode_tree, encode_node, encode_tree, is_boundary
@@ -62,8 +61,7 @@ _FLAWS = (
 _HAS_CONTENT = bytes((EntryState.COMPLETE, EntryState.PREFIX, EntryState.TORN))
 
 
-@dataclass(frozen=True, slots=True)
-class Built:
+class Built(NamedTuple):
     """The result: the root's ids and, by path, the records of every folder that was built."""
 
     root: TreeId

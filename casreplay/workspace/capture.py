@@ -14,9 +14,8 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
 from operator import attrgetter
-from typing import Self
+from typing import NamedTuple, Self
 
 from casreplay.model.objects import EntryState
 
@@ -42,8 +41,7 @@ Sleep = Callable[[float], None]
 _pread: Callable[[int, int, int], bytes] | None = getattr(os, "pread", None)
 
 
-@dataclass(frozen=True, slots=True)
-class Captured:
+class Captured(NamedTuple):
     """What reading one entry gave.
 
     Attributes:

@@ -17,7 +17,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from typing import NamedTuple
 
 __all__ = [
     "MAX_IGNORE_FILE_BYTES",
@@ -49,8 +49,7 @@ _CLASSES: dict[bytes, Callable[[int], bool]] = {
 }
 
 
-@dataclass(frozen=True, slots=True)
-class Segment:
+class Segment(NamedTuple):
     """What stands between two slashes of a pattern.
 
     Exactly one of the forms applies: ``deep`` (``**``: any number of folders),
@@ -72,8 +71,7 @@ class Segment:
         return self.regex is not None and re.fullmatch(self.regex, name) is not None
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(NamedTuple):
     """One rule: its segments from the folder it was written in downwards.
 
     Attributes:
