@@ -316,6 +316,7 @@ def collect(
     """
     chosen = rules or GcRules()
     with store.deleting():
+        store.catalog.check_against_log()
         uses, live = measure(store, needed_roots(store, roots))
         decided = settled(store, plan(uses, chosen, now_ns=clock()), uses, live)
         if decided.is_empty:

@@ -211,6 +211,7 @@ def purge(
         StoreIOError: the disk refused; run the purge again.
     """
     with store.deleting():
+        store.catalog.check_against_log()
         needed = needed_roots(store, roots)
         uses, live = measure(store, needed)
         own, _ = _own_chunks(store, frozenset(plan.blobs), needed)

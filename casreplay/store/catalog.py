@@ -12,7 +12,7 @@ from collections.abc import Iterable, Iterator
 from contextlib import suppress
 
 from casreplay.codec.log_records import LogRecord
-from casreplay.errors import StoreIOError
+from casreplay.errors import CorruptError, StoreIOError
 from casreplay.store.entries import Entry
 from casreplay.store.files import Files
 from casreplay.store.index import Index
@@ -108,6 +108,23 @@ class Catalog:
         for number, length in self._fresh.covered.items():
             longest[number] = max(length, longest.get(number, 0))
         return {number: length for number, length in longest.items() if number not in self._fresh.dropped}
+
+    def check_against_log(self) -> None:
+        """Refuse when what is known here of segments is not what the whole log says: before data goes.
+
+        Cost: the frames of all log records, some 10 us each.
+
+        Raises:
+            CorruptError: they differ.
+        """
+        stated, _ = newly_durable((record for _, record in self._log.records_from(0)), {})
+        if stated != self.lengths():
+            numbers = sorted({number for number, _ in stated.items() ^ self.lengths().items()})
+            raise CorruptError(
+                f"Index and log differ about {len(numbers)} segments: nothing was removed",
+                hint="Run casreplay fsck; if the log is whole, casreplay repair --rebuild-index",
+                segments=numbers,
+            )
 
     def next_segment(self) -> int:
         """A number no segment had before."""

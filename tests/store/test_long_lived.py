@@ -12,8 +12,9 @@ from support.snapshots import noise
 from support.store_story import read_all, record
 
 from casreplay.codec import hashing
-from casreplay.errors import StoreIOError
+from casreplay.errors import CorruptError, StoreIOError
 from casreplay.history.gc import GcRules, collect
+from casreplay.history.purge import plan_purge, purge
 from casreplay.history.verify import fsck
 from casreplay.model.monitor import SilentMonitor
 from casreplay.store import segments
@@ -253,3 +254,26 @@ def test_a_check_beside_a_gc_finds_nothing_wrong(moved_base, data):
     disturbed = fsck(reader, data=data, monitor=Meanwhile()).problems
     assert disturbed == fsck(reader, data=data).problems
     assert {problem.code for problem in disturbed} == {"size"}  # the story's trees state none
+
+
+@pytest.mark.parametrize("is_purge", [False, True])
+def test_nothing_goes_while_index_and_log_differ(folder, is_purge):
+    """Whatever makes a process believe in a shorter segment, it must not take the rest for nothing."""
+    store = opened(folder)
+    record(store, OTHER)
+    made = record(store, BACK)
+    (number,) = store.catalog.lengths()
+    doomed = plan_purge(store, [made], [hashing.blob_id(OTHER[b"other"])])
+    middle = store.catalog.find(hashing.blob_id(BACK[b"comes back"])).offset
+    store.catalog.index.publish(b"", {number: middle}, log_end=store.log.end(), next_segment=number + 1)
+
+    def removing():
+        if is_purge:
+            return purge(store, doomed, [], clock=lambda: 0)
+        return collect(store, [], clock=lambda: 0, rules=EAGER)
+
+    with pytest.raises(CorruptError):
+        removing()
+    assert store.segments.numbers() == [number]
+    store.close()
+    assert checked(folder, made) == BACK
