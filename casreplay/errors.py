@@ -26,7 +26,6 @@ __all__ = [
     "StoreIOError",
     "UnknownFormatError",
     "UnknownNameError",
-    "UnsafePathError",
     "UsageError",
 ]
 
@@ -83,12 +82,6 @@ class AmbiguousNameError(CasreplayError, LookupError):
 
 class BisectAbortedError(CasreplayError):
     """The command of a bisect says that no snapshot can be judged: exit 127 or above, or a signal."""
-
-
-class UnsafePathError(CasreplayError, ValueError):
-    """A name that must not be written to a file system (``..``, absolute, reserved)."""
-
-    exit_code = EXIT_CORRUPT
 
 
 class NoRepositoryError(CasreplayError):

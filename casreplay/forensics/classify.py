@@ -209,12 +209,6 @@ def _only_called(changed: list[_Piece], seen: Sequence[_Piece]) -> list[_Piece]:
     ]
 
 
-def _is_outside(piece: _Piece) -> bool:
-    if piece.category in {"external_failure", "resource_exhaustion"}:
-        return True
-    return piece.category == "drift" and piece.evidence.rule.startswith(("http.", "auth.", "llm.", "tls."))
-
-
 def _newest(effects: Sequence[ChangeEffect]) -> ChangeEffect | None:
     """The change that is alone at the end: more than a second after the next one."""
     timed = [

@@ -57,11 +57,6 @@ class MetricDrift:
     shape: Shape
     turns: tuple[Turn, ...]
 
-    @property
-    def drifts(self) -> bool:
-        """Whether anything changes for good."""
-        return bool(self.turns) or self.shape.slope is not None
-
 
 def sample(
     snapshots: Iterable[Snapshot], every: str = "", *, limit: int | None = MAX_SAMPLES

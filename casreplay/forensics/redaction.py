@@ -13,7 +13,7 @@ from casreplay.forensics.secrets.kinds import kind_of
 from casreplay.forensics.secrets.model import SecretMatch
 from casreplay.forensics.secrets.scanner import SecretScanner, label
 
-__all__ = ["Redactor", "redact", "redact_range"]
+__all__ = ["Redactor", "redact_range"]
 
 
 class Redactor:
@@ -45,12 +45,6 @@ class Redactor:
             for f in found
         ]
         return _replaced(data, spans)
-
-
-def redact(text: str, scanner: SecretScanner | Redactor, path: bytes = b"") -> str:
-    """``text`` with every secret replaced; see ``Redactor.text``."""
-    redactor = scanner if isinstance(scanner, Redactor) else Redactor(scanner)
-    return redactor.text(text, path)
 
 
 def redact_range(data: bytes, offset: int, matches: Iterable[SecretMatch]) -> bytes:

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import re
 import tomllib
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 from importlib import resources
@@ -237,15 +237,3 @@ def _check_linear(pattern: str, rule: str) -> None:
             rule=rule,
             pattern=pattern,
         ) from None
-
-
-def match_all(rules: RuleSet, lines: Iterable[str]) -> list[list[Signal]]:
-    """``rules.match`` for many lines; equal lines are matched once."""
-    known: dict[str, list[Signal]] = {}
-    found: list[list[Signal]] = []
-    for line in lines:
-        hit = known.get(line)
-        if hit is None:
-            hit = known[line] = rules.match(line)
-        found.append(hit)
-    return found

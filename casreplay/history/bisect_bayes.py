@@ -114,10 +114,6 @@ class Posterior:
             total += s.mass * max(shared, 0) / s.size
         return total
 
-    def probability(self, boundary: int) -> float:
-        """The probability that ``boundary`` is the first bad position."""
-        return self.mass(boundary, boundary)
-
     def interval(self, level: float) -> tuple[int, int, float]:
         """A short run of boundaries that holds ``level`` of all probability: first, last, mass.
 

@@ -50,11 +50,6 @@ class LineCounts:
     added: int
     removed: int
 
-    @property
-    def is_text(self) -> bool:
-        """Whether lines were counted at all."""
-        return self.added >= 0
-
 
 BINARY = LineCounts(-1, -1)
 

@@ -25,7 +25,6 @@ __all__ = ["to_markdown"]
 
 _SPECIAL = re.compile(r"([\\`*_\[\]<>|~$&@]|:(?=//)|(?<=[Ww]{3})\.|^[#+-]|^(?=\d+[.)]))")
 _BAR = 30
-_SIGNS = {"same": " ", "changed": "~", "removed": "-", "added": "+"}
 
 
 def to_markdown(report: Report) -> str:

@@ -25,7 +25,6 @@ from casreplay.model.ids import BlobId, ObjectId, SnapshotId, TreeId
 from casreplay.model.objects import Snapshot
 
 __all__ = [
-    "LogEntry",
     "ObjectInfo",
     "ObjectKind",
     "ObjectReader",
@@ -117,20 +116,6 @@ class ObjectStore(ObjectReader, Protocol):
 
     def writer(self) -> ObjectWriter:
         """A new writer with its own segment and lease."""
-
-
-class LogEntry(NamedTuple):
-    """One record of the log: a snapshot, or the removal of an earlier one.
-
-    Attributes:
-        snapshot: the snapshot; ``None`` when only its id is known (removed ones may be decoded too).
-        id: the snapshot concerned.
-        removed: whether a later record removed it (prune).
-    """
-
-    id: SnapshotId
-    snapshot: Snapshot | None
-    removed: bool = False
 
 
 class SnapshotLog(Protocol):

@@ -38,7 +38,7 @@ from casreplay.workspace.ignore_defaults import (
     RuleGroup,
 )
 from casreplay.workspace.ignore_live import Live, advance, closure, is_tied, name_tests, turning_names
-from casreplay.workspace.patterns import NameTest, Pattern, literal_pattern, parse_line, parse_lines
+from casreplay.workspace.patterns import Pattern, literal_pattern, parse_line, parse_lines
 
 __all__ = ["DEFAULT_GROUPS", "FolderRules", "IgnoreFiles", "IgnoreRules", "RuleGroup"]
 
@@ -268,14 +268,6 @@ class FolderRules:
         if include is None and self._turns is not None and name not in self._turns:
             self._other = rules
         return rules
-
-    def explain(self, name: bytes, is_folder: bool) -> str:
-        """The rule line that decides about ``name``; empty when none matches. For people."""
-        for pattern, at in reversed(self._live):
-            is_last = at[-1] == len(pattern.segments) - 1
-            if is_last and NameTest([pattern]).matches(name, is_folder):
-                return pattern.text
-        return ""
 
     def fingerprint(self) -> bytes:
         """32 bytes that change when any rule in force in this folder changes, ignore files included."""

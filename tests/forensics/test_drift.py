@@ -93,7 +93,6 @@ def test_turns_name_the_snapshots_on_both_sides():
     assert [(t.last.sequence, t.first.sequence, t.change.shift) for t in found.turns] == [
         (39, 40, 60.0), (89, 90, -50.0),
     ]  # fmt: skip
-    assert found.drifts
 
 
 def test_sampling_by_count_by_time_and_by_default():

@@ -6,7 +6,7 @@ import re
 import pytest
 from support import secret_values
 
-from casreplay.forensics.redaction import Redactor, redact, redact_range
+from casreplay.forensics.redaction import Redactor, redact_range
 from casreplay.forensics.secrets.rules import default_rules
 from casreplay.forensics.secrets.scanner import SecretScanner, fingerprinter
 
@@ -17,7 +17,7 @@ SECRET = "Xk9" + "mQ2vLr7w"
 
 def test_what_stands_in_the_place_of_a_secret() -> None:
     fp = fingerprinter(b"k" * 32)(SECRET.encode())
-    shown = redact(f"login password={SECRET} ok", SCANNER)
+    shown = REDACTOR.text(f"login password={SECRET} ok")
     assert shown == f"login password=<assign.password> len=11 fp={fp} ok"
 
 

@@ -95,7 +95,6 @@ def test_names_are_quoted_as_git_does(name, quoted):
 def test_lines_are_counted():
     assert line_counts(b"a\nb\nc\n", b"a\nx\nc\nd\n") == LineCounts(2, 1)
     assert line_counts(b"", b"\0") == BINARY
-    assert not BINARY.is_text
 
 
 def apply(before, lines):

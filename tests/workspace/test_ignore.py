@@ -187,13 +187,6 @@ def test_fingerprints_change_with_every_kind_of_rule():
     assert len({root.enter(b"x", text).fingerprint() for text in texts}) == 3
 
 
-def test_explain_names_the_line_that_decides():
-    root = rules_of("*.log", "!keep.log").root()
-    assert root.explain(b"a.log", False) == "*.log"
-    assert root.explain(b"keep.log", False) == "!keep.log"
-    assert root.explain(b"a.txt", False) == ""
-
-
 def test_a_pattern_made_to_backtrack_answers_at_once():
     rules = rules_of("*a*a*a*a*a*a*a*a*a*a*a*a*b", "x*" * 60 + "y", "[ab]*" * 40 + "c")
     assert not ignored(rules, b"a" * 250)

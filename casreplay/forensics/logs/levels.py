@@ -55,7 +55,6 @@ _KEYED = re.compile(
     r"(?:^|[\s,{\"'])(?:level|lvl|severity|loglevel|log\.level)[\"']?\s?[=:]\s?[\"']?(?P<w>[A-Za-z]{3,13}|\d{1,3})\b"
 )
 _INSIDE = re.compile(r"(?:^|[\s\[(|:])(?P<w>" + _UPPER + r")(?=[\s\])|:,]|$)")
-_GLOG = re.compile(r"[IWEF]\d{4} ")
 
 
 def word_level(word: str) -> str:

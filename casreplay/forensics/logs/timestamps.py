@@ -192,11 +192,6 @@ class TimestampReader:
         self._misses = 0
         self.name = ""
 
-    @property
-    def locked(self) -> bool:
-        """Whether a format was found."""
-        return self._locked is not None
-
     def read(self, text: str) -> Stamp | None:
         """The time at the start of ``text`` in the locked format, or ``None``."""
         if self._locked is not None:

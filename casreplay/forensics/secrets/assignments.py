@@ -36,7 +36,6 @@ _FLAG = re.compile(rb"[A-Za-z0-9_\-]{0,20}[ \t]+(?=[^\s-])")
 _REST_OF_NAME = re.compile(_REST)
 _NAME_BEFORE = re.compile(rb"[A-Za-z0-9_.\-$]{0,60}\Z")
 _FLAG_BEFORE = re.compile(rb"(?:\A|[\s\"'`(])--[A-Za-z0-9_\-]{0,30}\Z")
-_VALUE_TAG = re.compile(rb"(?:\\*[\"'])?[ \t]+value[ \t]*=")
 
 _QUOTED = re.compile(rb"""[rbuf@$L]{0,2}(["'`])((?:\\[\x20-\xff]|(?!\1)[^\\\x00-\x1f]){1,512})\1""")
 _ESCAPED = re.compile(rb"""(\\{1,7}["'])((?:(?!\1)[^\x00-\x1f]){1,512}?)\1""")
@@ -50,7 +49,6 @@ _ALONE = re.compile(rb"""[^\x00-\x20"'`<>{}\[\]]{1,512}(?=[ \t]*(?:\r?\n|\Z))"""
 _IN_TAG = re.compile(rb"([^<\x00-\x1f]{1,512})</")
 _NEXT_PAIR = re.compile(rb"[&;,](?=\"?\\?[\w.\[\]\-]{1,40}\"?[=:])|;(?=(?:[A-Z][a-z]+)?\Z)|\\[nrt\"']")
 _COMMENT = re.compile(rb"\s+[#;](?:\s.*)?\Z|\s+//.*\Z")
-_UNQUOTED_KINDS = (FileKind.SETTINGS, FileKind.YAML, FileKind.LOG, FileKind.SHELL)
 
 
 @dataclass(frozen=True, slots=True)

@@ -33,7 +33,6 @@ from casreplay.workspace import workers
 __all__ = [
     "LogChange",
     "changed_logs",
-    "log_changes",
     "log_findings",
     "pattern_findings",
     "read_ahead",
@@ -159,16 +158,6 @@ def _new_lines(pair: Pair, change: Change) -> NewLines:
     if max(sizes) <= WHOLE_BYTES:
         return new_lines(pair.objects.get(before) if before else None, pair.objects.get(after))
     return new_lines(pair.objects.stream(before) if before else None, pair.objects.stream(after))
-
-
-def log_changes(
-    pair: Pair, roles: Roles, examined: Examined, *, also: Callable[[bytes], bool] = _no_other
-) -> Iterator[LogChange]:
-    """``read_log`` of every one of ``changed_logs`` that is not binary."""
-    for change in changed_logs(pair, roles, examined, also=also):
-        log = read_log(pair, change, examined)
-        if log is not None:
-            yield log
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ from support.pairs import make_pair, run
 
 from casreplay.forensics.roles import Roles
 from casreplay.forensics.triggers import log
-from casreplay.forensics.triggers.log import log_changes
+from casreplay.forensics.triggers.log import changed_logs, read_log
 from casreplay.forensics.triggers.pair import Examined
 from casreplay.model.config import Config, TriggerConfig
 from casreplay.model.findings import Severity
@@ -136,11 +136,11 @@ def test_several_readers_of_a_pair_read_its_logs_once() -> None:
     )
     first, second = Examined(), Examined()
     roles = Roles(Config())
-    one = list(log_changes(pair, roles, first))
+    one = [read_log(pair, change, first) for change in changed_logs(pair, roles, first)]
     pair.objects.read.clear()
-    two = list(log_changes(pair, roles, second))
+    two = [read_log(pair, change, second) for change in changed_logs(pair, roles, second)]
     assert pair.objects.read == []
-    assert [log.new for log in one] == [log.new for log in two]
+    assert [log and log.new for log in one] == [log and log.new for log in two]
     assert first.to_dict() == second.to_dict()
 
 
