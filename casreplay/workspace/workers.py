@@ -188,10 +188,15 @@ def _collect(fd: int) -> Any:
     while piece := os.read(fd, 1 << 20):
         pieces.append(piece)
     answer = b"".join(pieces)
+    value: Any = None
+    try:
+        value = marshal.loads(answer[1:])  # noqa: S302 -- our own child wrote it just now
+    except (EOFError, ValueError, TypeError):
+        answer = b""  # killed in the middle of its answer
     if answer[:1] == _VALUE:
-        return marshal.loads(answer[1:])  # noqa: S302 -- written by our own child a moment ago
+        return value
     if answer[:1] == _RAISED:
-        name, text, number, hint = marshal.loads(answer[1:])  # noqa: S302 -- written by our own child
+        name, text, number, hint = value
         found = next((kind for kind in _kinds(CasreplayError) if kind.__name__ == name), None)
         raise OSError(number, text) if found is None else found(text, hint=hint)
     raise StoreIOError(

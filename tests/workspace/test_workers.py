@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import marshal
 import os
 import signal
+from types import SimpleNamespace
 
 import pytest
 
 from casreplay.codec import hashing
-from casreplay.errors import CorruptError
+from casreplay.errors import CorruptError, StoreIOError
 from casreplay.workspace import workers
 
 needs_fork = pytest.mark.skipif(not workers.can_fork(), reason="forking is not possible in this process")
@@ -50,6 +52,19 @@ def test_a_worker_that_dies_is_reported_and_reaped():
 
 
 @needs_fork
+@needs_fork
+@pytest.mark.parametrize("length", [0, 1, 2, 100, 900_000])
+def test_a_worker_that_dies_in_the_middle_of_its_answer_is_reported(monkeypatch, length):
+    def killed_while_answering(value):
+        return marshal.dumps(value)[:length]
+
+    monkeypatch.setattr(
+        workers, "marshal", SimpleNamespace(dumps=killed_while_answering, loads=marshal.loads)
+    )
+    with pytest.raises(StoreIOError, match="died"):
+        workers.run([lambda: 1, lambda: [bytes([i % 256]) * 1000 for i in range(1000)]])
+
+
 def test_a_failing_first_job_leaves_no_child(tmp_path):
     started = tmp_path / "started"
 
