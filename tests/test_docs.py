@@ -113,6 +113,12 @@ def test_links_lead_somewhere(page):
             assert anchor in anchors(file), f"{page.name} links to {target}"
 
 
+@pytest.mark.parametrize("page", PAGES, ids=lambda page: page.relative_to(ROOT).as_posix())
+def test_files_that_are_named_exist(page):
+    for name in re.findall(r"`((?:tests|benchmarks|casreplay|docs)/[\w./-]+)`", page.read_text("utf-8")):
+        assert (ROOT / name).exists(), f"{page.name} names {name}"
+
+
 def anchors(page: Path) -> set[str]:
     """The anchors of a page's headings, as they are made where such pages are shown."""
     headings = re.findall(r"^#+ (.+)$", page.read_text("utf-8"), re.MULTILINE)

@@ -217,7 +217,7 @@ class Snapshot:
     author: str = ""
     host: str = ""
     mode: str = "full"
-    """``full`` when every folder was listed, ``hinted`` when a watcher said where to look."""
+    """``full`` when every folder was looked at; ``hinted``, when a watcher said where, is reserved."""
     coverage: Coverage = field(default_factory=Coverage)
     git: GitState | None = None
     extra: Mapping[str, str] = field(default_factory=lambda: MappingProxyType({}))
