@@ -60,9 +60,9 @@ class ApplyOptions:
         force: replace and remove what changed since the plan was made, or was not known to it.
         jobs: processes; 0: as many as are worth it.
         monitor: told about progress.
-        check_new: whether ``NewFiles`` are looked at again as soon as their folder is written; what
-            is not as planned is a problem, code ``not-restored``.
-        contents: whether that means to read them and compare their content; else kind, mode, size and time.
+        check_new: whether ``NewFiles`` are looked at as soon as they are written; what is not as
+            planned is a problem, code ``not-restored``.
+        contents: whether that means to read them back and compare; else kind, mode, size and time alone.
     """
 
     force: bool = False
@@ -221,13 +221,13 @@ class _Run:
         """Write the files of one folder, and look at the new ones again."""
         failures: list[Failure] = []
         if isinstance(work.files, NewFiles):
-            count, size, failed = write_new(folder_fd, work.files, self._writer)
+            check, contents = self._options.check_new, self._options.contents
+            count, size, failed, unsure = write_new(
+                folder_fd, work.files, self._writer, reread=check and contents
+            )
             failures += [_failure(path_of(work.path, name), error) for name, error in failed]
-            if self._options.check_new:
-                known = {name for name, _ in failed}
-                for name, reason in differing(folder_fd, work.files, contents=self._options.contents):
-                    if name not in known:
-                        failures.append(("not-restored", path_of(work.path, name), reason))
+            looked = differing(folder_fd, work.files, unsure if check else (), contents=contents)
+            failures += [("not-restored", path_of(work.path, name), reason) for name, reason in looked]
             return count, size, failures
         count = size = 0
         for file in work.files:

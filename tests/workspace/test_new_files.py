@@ -45,11 +45,13 @@ class Place:
         self.objects = DictObjects()
         self.files = new_files(self.objects)
 
-    def write(self, **options):
-        return write_new(self.fd, self.files, writer(self.objects, **options))
+    def write(self, *, reread=True, **options):
+        """Counts and failures; which files were not seen to be right is kept in ``unsure``."""
+        *told, self.unsure = write_new(self.fd, self.files, writer(self.objects, **options), reread=reread)
+        return tuple(told)
 
     def differing(self, *, contents=True):
-        return differing(self.fd, self.files, contents=contents)
+        return differing(self.fd, self.files, range(len(self.files)), contents=contents)
 
 
 @pytest.fixture
@@ -65,8 +67,40 @@ def test_files_are_written_as_recorded_and_found_right(place):
         name: (oct(mode), data, T0 + i)
         for i, ((name, data), mode) in enumerate(zip(CONTENTS.items(), MODES, strict=True))
     }
+    assert place.unsure == []
     assert place.differing() == []
     assert place.differing(contents=False) == []
+
+
+def test_what_the_disk_made_of_a_file_is_seen_before_it_is_closed(place, monkeypatch):
+    write = os.write
+    monkeypatch.setattr(os, "write", lambda fd, data: write(fd, data.replace(b"three", b"thrEE")))
+    assert place.write() == (4, 10, [])
+    assert place.unsure == [2]
+    assert differing(place.fd, place.files, place.unsure, contents=True) == [(b"c", "its content differs")]
+
+
+def test_what_becomes_of_a_file_while_its_neighbours_are_written_is_seen(place):
+    def read(blob):
+        if blob == place.files.ids[2]:
+            replace(place.path + b"/a", b"longer")
+            os.unlink(place.path + b"/b")
+        return place.objects.get(blob)
+
+    place.write(read=read)
+    assert place.unsure == [0, 1]
+
+
+def test_a_mode_that_did_not_take_is_seen(place, monkeypatch):
+    monkeypatch.setattr(os, "fchmod", lambda _fd, _mode: None)
+    mask = os.umask(0o077)
+    try:
+        place.write(reread=False)
+    finally:
+        os.umask(mask)
+    assert place.unsure == [0, 2, 3]
+    names = [name for name, _ in differing(place.fd, place.files, place.unsure, contents=False)]
+    assert names == [b"a", b"c", b"d"]
 
 
 def test_values_are_made_when_asked_for(place):
@@ -97,6 +131,7 @@ def test_what_stands_there_is_kept_unless_forced(place, force):
         file.write(b"mine")
     count, _, failed = place.write(force=force)
     assert (count, [name for name, _ in failed]) == ((4, []) if force else (3, [b"c"]))
+    assert place.unsure == ([2] if force else [])
     assert picture(place.path)[b"c"][1] == (b"three" if force else b"mine")
 
 
@@ -118,6 +153,7 @@ def test_large_files_are_written_piece_by_piece(place):
 
     assert place.write(read=read) == (1, STREAM_BYTES + 1, [])
     assert asked == []
+    assert place.unsure == [0]
     assert place.differing() == []
     with open(place.path + b"/large", "r+b") as file:
         file.write(b"y")
