@@ -100,7 +100,7 @@ class _Folder:
             if not self._exact:
                 os.fchmod(fd, mode)
             # Read before the times are set: reading sets one of them.
-            is_right = not self._reread or os.pread(fd, len(data) + 1, 0) == data
+            is_right = not self._reread or _reread(fd, len(data) + 1) == data
             os.utime(fd, ns=(mtime_ns, mtime_ns))
             found = os.fstat(fd)
         except BaseException:
@@ -124,6 +124,12 @@ class _Folder:
             if found.st_ctime_ns != changed_ns or found.st_size != files.sizes[i]:
                 changed.append(i)
         return changed
+
+
+def _reread(fd: int, count: int) -> bytes:
+    """At most ``count`` bytes of an open file from its start; ``pread`` is not everywhere."""
+    os.lseek(fd, 0, os.SEEK_SET)
+    return os.read(fd, count)
 
 
 def differing(
