@@ -111,6 +111,11 @@ class CorruptError(CasreplayError):
 class MissingObjectError(CorruptError):
     """An object that a snapshot needs is not in the store."""
 
+    @property
+    def is_purged(self) -> bool:
+        """Whether it was erased on purpose: nothing is damaged then."""
+        return bool(self.fields.get("purged"))
+
 
 class StoreIOError(CasreplayError):
     """The operating system refused a store operation (disk full, read-only, I/O error)."""

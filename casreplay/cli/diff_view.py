@@ -7,6 +7,7 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from casreplay.cli.output import Output
 from casreplay.cli.shapes import entry_mode, shown_path, summary_fields
 from casreplay.cli.text import count, safe, size
+from casreplay.errors import MissingObjectError
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import BlobId
 from casreplay.model.objects import TreeEntry
@@ -103,7 +104,7 @@ def _stat_name(change: Change) -> str:
 
 
 def _line_counts(change: Change, read: Read) -> tuple[int, int]:
-    """Lines added and removed; (-1, -1) where lines say nothing: binary files, folders, permissions."""
+    """Lines added and removed; (-1, -1) where lines say nothing: binary or purged files, folders, permissions."""
     from casreplay.history.patch import MAX_TEXT_BYTES, line_counts  # noqa: PLC0415 - start-up speed
 
     sides = (change.before, change.after)
@@ -112,9 +113,14 @@ def _line_counts(change: Change, read: Read) -> tuple[int, int]:
         return -1, -1
     if all(sides) and entries[0].id == entries[-1].id:
         return -1, -1
-    before, after = (
-        b"" if entry is None or entry.blob_id is None else read(entry.blob_id) for entry in sides
-    )
+    try:
+        before, after = (
+            b"" if entry is None or entry.blob_id is None else read(entry.blob_id) for entry in sides
+        )
+    except MissingObjectError as error:
+        if not error.is_purged:
+            raise
+        return -1, -1
     found = line_counts(before, after)
     return found.added, found.removed
 

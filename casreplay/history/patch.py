@@ -11,6 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 
+from casreplay.errors import MissingObjectError
 from casreplay.history.lines import Match, match, split_lines
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import BlobId
@@ -210,7 +211,16 @@ def _body(
     if any(entry is not None and entry.size_bytes > MAX_TEXT_BYTES for entry, _ in (old, new)):
         yield b"Files %s and %s differ (too large to compare by lines)\n" % (old[1], new[1])
         return
-    before, after = (b"" if e is None or e.blob_id is None else read(e.blob_id) for e, _ in (old, new))
+    contents: list[bytes] = []
+    for entry, name in (old, new):
+        try:
+            contents.append(b"" if entry is None or entry.blob_id is None else read(entry.blob_id))
+        except MissingObjectError as error:
+            if not error.is_purged:
+                raise
+            yield b"Content of %s was purged\n" % name
+            return
+    before, after = contents
     if is_binary(before) or is_binary(after):
         yield b"Binary files %s and %s differ\n" % (old[1], new[1])
         return

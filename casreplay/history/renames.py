@@ -20,7 +20,7 @@ from functools import partial
 from itertools import chain
 from typing import NamedTuple
 
-from casreplay.errors import CasreplayError
+from casreplay.errors import CasreplayError, MissingObjectError
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import BlobId
 from casreplay.model.objects import EntryKind
@@ -74,6 +74,8 @@ def detect_renames(changes: Iterable[Change], read: Callable[[BlobId], bytes]) -
 
     Cost: nothing is read when contents are equal; otherwise the candidates, many of
     them by two processes, and at most ``MAX_PAIRS`` comparisons of about 0.1 ms each.
+
+    A content that was purged is compared with nothing.
 
     Raises:
         CorruptError: from ``read``.
@@ -207,7 +209,12 @@ def _pieces_of(changes: Iterable[Change], read: Callable[[BlobId], bytes]) -> di
     for change in changes:
         blob = _blob(change)
         if blob is not None:
-            pieces[change.path] = dict(Counter(_PIECES.findall(read(blob))))
+            try:
+                pieces[change.path] = dict(Counter(_PIECES.findall(read(blob))))
+            except MissingObjectError as error:
+                if not error.is_purged:
+                    raise
+                pieces[change.path] = {}  # of what was erased on purpose nothing is like it
     return pieces
 
 

@@ -215,6 +215,27 @@ def test_a_purged_secret_is_gone_from_everything_but_the_record(cli):
     assert "nothing left" in cli("purge conf/key.env", code=1).err
 
 
+def test_after_a_purge_history_is_still_compared(cli):
+    secret = "".join(f"line {i}\n" for i in range(30))
+    cli.write("key.env", secret)
+    cli.write("other", "1\n")
+    cli("commit -m 1")
+    cli.remove("key.env")
+    cli.write("moved.env", secret + "more\n")
+    cli.write("other", "2\n")
+    cli("commit -m 2")
+    assert "R0" in cli("diff 1 2").out
+    cli("purge key.env")
+    assert cli("diff 1 2").out == "D\tkey.env\nA\tmoved.env\nM\tother\n"
+    assert cli("diff 1 2 --json").json["summary"]["total"] == 3
+    patch = cli("diff 1 2 --patch").out
+    assert "deleted file mode 100644\nContent of a/key.env was purged\ndiff --git" in patch
+    assert "-1\n+2\n" in patch
+    assert "key.env   | 230 B -> none" in cli("diff 1 2 --stat").out
+    assert "1 added, 1 modified, 1 deleted" in cli("log --stat -n 1").out
+    assert "D\tkey.env" in cli("show 2").out
+
+
 def test_a_purge_by_id(history):
     blob = history("show good:a.txt --json").json["blob"]
     assert history(f"purge --blob {blob[:12]} --json").json["blobs"] == [blob]

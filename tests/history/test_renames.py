@@ -5,7 +5,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from support.tree_builder import DictObjects, Symlink, root_of
 
-from casreplay.errors import CorruptError
+from casreplay.errors import CorruptError, MissingObjectError
 from casreplay.history import renames
 from casreplay.history.diff import diff_trees
 from casreplay.history.renames import detect_renames, similarity
@@ -166,3 +166,22 @@ def test_damage_that_the_second_process_meets_is_told_as_if_alone(monkeypatch):
     with pytest.raises(CorruptError) as caught:
         detect_renames(changes, objects.get)
     assert caught.value.fields["object"] == blob.hex()
+
+
+def test_what_was_purged_is_like_nothing_and_what_is_missing_is_still_said():
+    objects = DictObjects()
+    roots = [root_of(objects, {b"a": TEXT, b"c": EDITED}), root_of(objects, {b"b": EDITED + b"more\n"})]
+    changes = list(diff_trees(objects, *roots))
+    gone = next(change.before.blob_id for change in changes if change.path == b"a")
+
+    def reading(**fields):
+        def read(blob):
+            if blob == gone:
+                raise MissingObjectError("gone", **fields)
+            return objects.get(blob)
+
+        return [(c.kind.sigil, c.path) for c in detect_renames(changes, read).changes]
+
+    assert reading(purged=True) == [("D", b"a"), ("R", b"b")]
+    with pytest.raises(MissingObjectError):
+        reading()
