@@ -104,7 +104,7 @@ def _stat_name(change: Change) -> str:
 
 
 def _line_counts(change: Change, read: Read) -> tuple[int, int]:
-    """Lines added and removed; (-1, -1) where lines say nothing: binary or purged files, folders, permissions."""
+    """Lines added and removed; (-1, -1) where lines say nothing: binary or purged files, folders, modes."""
     from casreplay.history.patch import MAX_TEXT_BYTES, line_counts  # noqa: PLC0415 - start-up speed
 
     sides = (change.before, change.after)

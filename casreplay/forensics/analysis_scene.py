@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
+from casreplay.errors import MissingObjectError
 from casreplay.forensics.triggers.pair import Pair
 from casreplay.history.diff import diff_trees
 from casreplay.history.renames import detect_renames
@@ -44,17 +45,22 @@ class Scene:
     pair: Pair
 
     def read(self, path: bytes, *, later: bool) -> bytes | None:
-        """The first megabytes of a path's content on one side; ``None`` where there is none."""
+        """The first megabytes of a path's content on one side; ``None`` where there is none, or none any more."""
         root = self.root if later else (self.before.root if self.before else None)
         entry = find(self.objects, root, path) if root is not None else None
         blob = entry.blob_id if entry is not None else None
         if blob is None:
             return None
         found = bytearray()
-        for piece in self.objects.stream(blob):
-            found += piece
-            if len(found) >= MAX_READ_BYTES:
-                break
+        try:
+            for piece in self.objects.stream(blob):
+                found += piece
+                if len(found) >= MAX_READ_BYTES:
+                    break
+        except MissingObjectError as error:
+            if not error.is_purged:
+                raise
+            return None
         return bytes(found[:MAX_READ_BYTES])
 
 

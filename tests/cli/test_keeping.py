@@ -234,6 +234,9 @@ def test_after_a_purge_history_is_still_compared(cli):
     assert "key.env   | 230 B -> none" in cli("diff 1 2 --stat").out
     assert "1 added, 1 modified, 1 deleted" in cli("log --stat -n 1").out
     assert "D\tkey.env" in cli("show 2").out
+    assert cli("secrets 1").out == "No secrets found\n"
+    assert "deleted key.env" in cli("timeline 1 2").out
+    cli("analyze 1 2")
 
 
 def test_a_purge_by_id(history):

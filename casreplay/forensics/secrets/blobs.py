@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 
+from casreplay.errors import MissingObjectError
 from casreplay.forensics.secrets.cache import FindingsCache, cache_key
 from casreplay.forensics.secrets.kinds import kind_of
 from casreplay.forensics.secrets.model import SecretMatch
@@ -31,13 +32,21 @@ class BlobSecrets:
         self.remembered = 0
 
     def of(self, blob: BlobId, path: bytes) -> tuple[SecretMatch, ...]:
-        """The secrets of ``blob``, read as the kind of file ``path`` names, in order of offset."""
+        """The secrets of ``blob``, read as the kind of file ``path`` names, in order of offset.
+
+        None where it was purged and nothing is remembered: there is nothing left to find.
+        """
         key = cache_key(blob, self.scanner.digest, kind_of(path))
         known = self._cache.get(key)
         if known is not None:
             self.remembered += 1
             return known
-        matches = tuple(self.scanner.scan(self._stream(blob), path))
+        try:
+            matches = tuple(self.scanner.scan(self._stream(blob), path))
+        except MissingObjectError as error:
+            if not error.is_purged:
+                raise
+            return ()
         self.scanned += 1
         self._cache.put(key, matches)
         return matches
