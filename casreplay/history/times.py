@@ -35,6 +35,7 @@ _UNITS = {
 }
 _PART = re.compile(r"(\d{1,9})\s*([a-z]+)\s*,?\s*", re.IGNORECASE)
 _CLOCK_TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2}))?$")
+_TO_THE_SECOND = re.compile(r"(\d{1,2}:\d{2}:\d{2})(?:[.,](\d{1,9}))?")
 _TIME_HINT = "Try '2026-11-20', '2026-11-20 10:00', '10:00', 'yesterday' or '2h ago'"
 _DURATION_HINT = "Try '90s', '30m', '2h', '1d12h', '3 weeks', '6 months' or '1y'"
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -72,7 +73,8 @@ def parse_time(text: str, *, now_ns: int, zone: tzinfo | None, end: bool = False
             today, ``now``, ``today``, ``yesterday``, or a duration with ``ago``.
         now_ns: the present.
         zone: zone of times without an offset; ``None`` for the system's own.
-        end: a date alone means its last nanosecond rather than its first.
+        end: a date alone means its last nanosecond rather than its first; so does a second, or a
+            fraction of one: times are shown cut off there, and what is shown must name what it is shown of.
 
     Raises:
         UsageError: none of these, or out of range.
@@ -90,13 +92,24 @@ def parse_time(text: str, *, now_ns: int, zone: tzinfo | None, end: bool = False
             if not end:
                 return _ns(datetime.combine(day, time()), zone)
             return _ns(datetime.combine(day + timedelta(days=1), time()), zone) - 1
+        words, within_ns = _whole_second(words, end=end)
         clock = _CLOCK_TIME.match(words)
         if clock:
             at = time(int(clock[1]), int(clock[2]), int(clock[3] or 0))
-            return _ns(datetime.combine(today, at), zone)
-        return _ns(datetime.fromisoformat(words), zone)
+            return _ns(datetime.combine(today, at), zone) + within_ns
+        return _ns(datetime.fromisoformat(words), zone) + within_ns
     except (ValueError, OverflowError, OSError) as error:
         raise UsageError(f"{text!r} is no point in time", hint=_TIME_HINT) from error
+
+
+def _whole_second(text: str, *, end: bool) -> tuple[str, int]:
+    """``text`` without the fraction of its second, and that fraction in nanoseconds (its end with ``end``)."""
+    found = _TO_THE_SECOND.search(text)
+    if found is None:
+        return text, 0
+    digits = found[2] or ""
+    within_ns = int(digits.ljust(9, "0")) + (10 ** (9 - len(digits)) - 1 if end else 0)
+    return text[: found.end(1)] + text[found.end() :], within_ns
 
 
 def _date(text: str) -> date | None:

@@ -73,6 +73,12 @@ def test_each_form_of_name(name, sequence):
     assert resolver().resolve(name).sequence == sequence
 
 
+@pytest.mark.parametrize("shown", ["1970-01-01 00:10:00", "1970-01-01T00:10:00.552973859Z", "00:10:00"])
+def test_a_time_as_it_is_shown_names_its_snapshot(shown):
+    log = ListLog(*HISTORY, snapshot(6, time_ns=10 * MINUTE + 552_973_859))
+    assert resolver(log, now=20 * MINUTE).resolve(f"@{{{shown}}}").sequence == 6
+
+
 def test_a_label_wins_over_an_id_prefix():
     assert resolver().resolve("deadbeef").sequence == 3
     assert resolver().resolve("deadbeef4").sequence == 4

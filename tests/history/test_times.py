@@ -63,6 +63,8 @@ def test_what_is_no_duration(text):
         ("2026-11-20 10:00+02:00", ns(2026, 11, 20, 8)),
         ("1969-12-31 23:59:59", -(10**9)),
         ("2026-11-20T10:00:00.123456", ns(2026, 11, 20, 10) + 123_456_000),
+        ("2026-11-20T10:00:00.123456789Z", ns(2026, 11, 20, 10) + 123_456_789),
+        ("2026-11-20 10:00:00,5+02:00", ns(2026, 11, 20, 8) + 500_000_000),
     ],
 )
 def test_times(text, expected):
@@ -73,6 +75,20 @@ def test_a_date_alone_can_mean_its_end():
     assert parse_time("2026-11-20", now_ns=NOW, zone=UTC, end=True) == ns(2026, 11, 21) - 1
     assert parse_time("yesterday", now_ns=NOW, zone=UTC, end=True) == ns(2026, 11, 20) - 1
     assert parse_time("10:00", now_ns=NOW, zone=UTC, end=True) == ns(2026, 11, 20, 10)
+
+
+@pytest.mark.parametrize(
+    ("text", "last"),
+    [
+        ("2026-11-20 10:00:05", ns(2026, 11, 20, 10, 0, 6) - 1),
+        ("2026-11-20T10:00:05Z", ns(2026, 11, 20, 10, 0, 6) - 1),
+        ("10:00:05", ns(2026, 11, 20, 10, 0, 6) - 1),
+        ("2026-11-20 10:00:05.12", ns(2026, 11, 20, 10, 0, 5) + 129_999_999),
+        ("2026-11-20T10:00:05.123456789Z", ns(2026, 11, 20, 10, 0, 5) + 123_456_789),
+    ],
+)
+def test_what_is_shown_cut_off_can_mean_all_that_was_cut_off(text, last):
+    assert parse_time(text, now_ns=NOW, zone=UTC, end=True) == last
 
 
 def test_local_times_are_in_the_zone_given():
