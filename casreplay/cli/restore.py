@@ -14,7 +14,7 @@ from casreplay.cli.session import Session
 from casreplay.cli.shapes import shown_path
 from casreplay.cli.text import count, duration, safe, safe_line, size
 from casreplay.clock import monotonic_ns
-from casreplay.errors import EXIT_OK, EXIT_PROBLEMS, StoreIOError
+from casreplay.errors import EXIT_OK, EXIT_PROBLEMS, StoreIOError, UsageError
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
 
@@ -107,6 +107,8 @@ def _path(session: Session, snapshot: Snapshot, text: str) -> bytes:
     """A path argument: relative to the current folder, or to the workspace when only that is known."""
     from casreplay.model.paths import from_display  # noqa: PLC0415 - start-up speed
 
+    if not text:  # as a shell gives a variable that was never set: everything is not what was meant
+        raise UsageError("An empty path names nothing", hint="Everything is: casreplay restore SNAPSHOT")
     path = session.workspace_path(text)
     if not path or session.repository().entry(snapshot, path) is not None:
         return path

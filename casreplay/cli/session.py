@@ -67,7 +67,13 @@ class Session:
         self.cwd = target
 
     def path(self, text: str) -> bytes:
-        """A file-system path from the command line as absolute bytes."""
+        """A file-system path from the command line as absolute bytes.
+
+        Raises:
+            UsageError: it is empty, as a variable of the shell that was never set: meant is another place.
+        """
+        if not text:
+            raise UsageError("An empty path names nothing", hint="The current folder is .")
         return os.path.normpath(os.path.join(self.cwd, os.path.expanduser(os.fsencode(text))))
 
     def location(self) -> StoreLocation:

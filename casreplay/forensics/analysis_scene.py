@@ -45,7 +45,7 @@ class Scene:
     pair: Pair
 
     def read(self, path: bytes, *, later: bool) -> bytes | None:
-        """The first megabytes of a path's content on one side; ``None`` where there is none, or none any more."""
+        """The first megabytes of a path's content on one side; ``None`` where there is none (any more)."""
         root = self.root if later else (self.before.root if self.before else None)
         entry = find(self.objects, root, path) if root is not None else None
         blob = entry.blob_id if entry is not None else None

@@ -177,6 +177,9 @@ def test_nothing_to_do_is_said(history):
         ("restore good no/such/path", 1),
         ("restore good ../outside", 2),
         ("restore", 2),
+        ("restore good ''", 2),
+        ("restore good --to ''", 2),
+        ("--store '' restore good", 2),
     ],
 )
 def test_what_cannot_be_restored_is_refused(history, line, code):
