@@ -30,11 +30,12 @@ WEIGHTY = 0.2
 
 def pair_of(session: Session, first: str, second: str | None) -> tuple[Snapshot, Snapshot | None]:
     """Two snapshots from ``A B`` or ``A..B``; without B the folder as it is now (``None``)."""
-    if second is None and ".." in first and not first.startswith("@{"):
-        first, _, second = first.partition("..")
-        second = second or "@"
+    from casreplay.history.names import split_range  # noqa: PLC0415 - start-up speed
+
+    if second is None and (span := split_range(first)) is not None:
+        first, second = span
     repository = session.repository()
-    return repository.snapshot(first or "@"), repository.snapshot(second) if second is not None else None
+    return repository.snapshot(first), repository.snapshot(second) if second is not None else None
 
 
 def incident_database(session: Session) -> Any:

@@ -54,12 +54,13 @@ def check(session: Session, /, *, before: str, after: str | None, **options: Any
     unusual growth (docs/triggers.md).
     """
     from casreplay.forensics.triggers.history import check_snapshots  # noqa: PLC0415 - start-up speed
+    from casreplay.history.names import split_range  # noqa: PLC0415 - start-up speed
 
-    if after is None and ".." in before and not before.startswith("@{"):
-        before, _, after = before.partition("..")
+    if after is None and (span := split_range(before)) is not None:
+        before, after = span
     repository = session.repository()
-    a = repository.snapshot(before or "@")
-    b = repository.snapshot(after or "@") if after is not None else None
+    a = repository.snapshot(before)
+    b = repository.snapshot(after) if after is not None else None
     with session.progress() as progress:
         result = check_snapshots(repository, a, b, engine=options["engine"], monitor=progress)
     if options["sarif"]:
@@ -135,12 +136,12 @@ def secrets(session: Session, /, *, snapshot: str, **options: Any) -> int:
     Equal fingerprints mean equal values; they cannot be turned back (docs/secrets.md).
     """
     from casreplay.forensics.triggers.history import secrets_between, secrets_in  # noqa: PLC0415 - start-up speed
+    from casreplay.history.names import split_range  # noqa: PLC0415 - start-up speed
 
     repository = session.repository()
     engine = options["engine"]
-    if ".." in snapshot and not snapshot.startswith("@{"):
-        first, _, last = snapshot.partition("..")
-        before, after = repository.snapshot(first or "@"), repository.snapshot(last or "@")
+    if (span := split_range(snapshot)) is not None:
+        before, after = map(repository.snapshot, span)
         found = secrets_between(repository, before, after, engine=engine)
     else:
         with session.progress() as progress:

@@ -68,13 +68,15 @@ def diff(context: click.Context, /, *, before: str, after: str | None, **options
     Paths after -- limit it. Letters: A added, M modified, D deleted, R renamed, T another
     type, m only permissions.
     """
+    from casreplay.history.names import split_range  # noqa: PLC0415 - start-up speed
+
     session: Session = context.obj
-    if after is None and ".." in before and not before.startswith("@{"):
-        before, _, after = before.partition("..")
+    if after is None and (span := split_range(before)) is not None:
+        before, after = span
     session.needs_config = after is None
     repository = session.repository()
     paths = [session.workspace_path(text) for text in context.meta.get("casreplay.paths", [])]
-    a = repository.snapshot(before or "@")
+    a = repository.snapshot(before)
     b = repository.snapshot(after) if after is not None else None
     out = session.out
     with ExitStack() as stack:

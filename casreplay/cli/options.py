@@ -36,7 +36,7 @@ def apply_global(session: Session, name: str, value: Any) -> None:
     if name == "global_directory" and value is not None:
         session.change_folder(value)
     elif name == "global_store" and value is not None:
-        if not value:  # as a shell gives a variable that was never set: the default store is not what was meant
+        if not value:  # as a shell gives a variable that was never set: the default store is not meant
             raise UsageError("An empty --store names no store", hint="Name one, or leave --store out")
         session.store_option = value
     elif name == "global_quiet" and value:

@@ -32,12 +32,14 @@ from casreplay.history.times import format_time, parse_time
 from casreplay.model.ids import SnapshotId, is_hex_prefix, short
 from casreplay.model.objects import Snapshot
 
-__all__ = ["NameResolver", "NoNotes", "Notes"]
+__all__ = ["NameResolver", "NoNotes", "Notes", "split_range"]
 
 MAX_CANDIDATES = 10
 MAX_SUGGESTIONS = 3
 MAX_SUGGESTED_FROM = 2000
 """Newest snapshots among whose names an unknown one may find its like."""
+SHORTEST_PREFIX = 4
+"""Digits of an id that may stand for it, at least; see ``is_hex_prefix``."""
 NEAR_STEPS = 100
 """Steps back from the newest that are cheaper to walk than to look up."""
 
@@ -229,6 +231,10 @@ class NameResolver:
     def _unknown(self, name: str) -> UnknownNameError:
         near = nearest(name, self._all_names())
         hint = f"Did you mean {' or '.join(near)}?" if near else "casreplay log lists the snapshots"
+        if name and is_hex_prefix(name.ljust(SHORTEST_PREFIX, "0")) and len(name) < SHORTEST_PREFIX:
+            hint += f"\nThe start of an id needs {SHORTEST_PREFIX} digits or more"
+        elif name == "HEAD":
+            hint = "The newest snapshot is called @"
         return UnknownNameError(f"No snapshot is called {name!r}", hint=hint, name=name, near=near)
 
     def _all_names(self) -> Iterator[str]:
@@ -247,6 +253,12 @@ def split_steps(name: str) -> tuple[str, int]:
         if not (tilde and head and (digits == "" or (digits.isascii() and digits.isdigit()))):
             return base, steps
         base, steps = head, steps + (min(int(digits[:12]), 1 << 40) if digits else 1)
+
+
+def split_range(name: str) -> tuple[str, str] | None:
+    """``A..B`` as (A, B), an empty side as ``@``; ``None`` for one name. Times in ``@{...}`` hold none."""
+    at = name.find("..", name.find("}") + 1 if name.startswith("@{") else 0)
+    return (name[:at] or "@", name[at + 2 :] or "@") if at >= 0 else None
 
 
 def nearest(name: str, names: Iterable[str]) -> list[str]:

@@ -103,7 +103,7 @@ def parse_time(text: str, *, now_ns: int, zone: tzinfo | None, end: bool = False
 
 
 def _whole_second(text: str, *, end: bool) -> tuple[str, int]:
-    """``text`` without the fraction of its second, and that fraction in nanoseconds (its end with ``end``)."""
+    """``text`` without the fraction of a second, and that fraction in nanoseconds; its end with ``end``."""
     found = _TO_THE_SECOND.search(text)
     if found is None:
         return text, 0

@@ -111,7 +111,8 @@ def test_diff_is_a_letter_and_a_path(history):
     assert history("diff good @").out == (
         "M\ta.txt\nD\tdata/big.bin\nR100\tsrc/main.py\tsrc/app.py\nA\tsrc/new.py\n"
     )
-    assert history("diff good..@").out == history("diff good @").out
+    for span in ("good..@", "good..", "'@{2027-01-01}..@'"):
+        assert history(f"diff {span}").out == history("diff good @" if "good" in span else "diff @ @").out
     assert history("diff good @ --name-status").out == history("diff good @").out
 
 

@@ -6,7 +6,7 @@ import pytest
 from support.list_log import ListLog, snapshot
 
 from casreplay.errors import AmbiguousNameError, UnknownNameError, UsageError
-from casreplay.history.names import NameResolver, NoNotes, nearest, split_steps
+from casreplay.history.names import NameResolver, NoNotes, nearest, split_range, split_steps
 
 MINUTE = 60 * 10**9
 
@@ -220,3 +220,30 @@ def test_steps_are_split_off(name, expected):
 def test_nearest_puts_the_closest_first_and_leaves_out_the_rest():
     assert nearest("releese", ["release", "releases", "other", "release"]) == ["release", "releases"]
     assert nearest("x", []) == []
+
+
+@pytest.mark.parametrize(
+    ("name", "expected"),
+    [
+        ("a..b", ("a", "b")),
+        ("@{2h ago}..@{10:00:05}", ("@{2h ago}", "@{10:00:05}")),
+        ("@{2h ago}~1..", ("@{2h ago}~1", "@")),
+        ("..b", ("@", "b")),
+        ("..", ("@", "@")),
+        ("@{2h ago}", None),
+        ("v1.2", None),
+        ("", None),
+    ],
+)
+def test_a_range_is_split_outside_its_times(name, expected):
+    assert split_range(name) == expected
+
+
+@pytest.mark.parametrize(
+    ("name", "hint"),
+    [("aaa", "needs 4 digits"), ("HEAD", "newest snapshot is called @"), ("zzz", "casreplay log")],
+)
+def test_what_is_called_otherwise_here_is_said(name, hint):
+    with pytest.raises(UnknownNameError) as caught:
+        resolver().resolve(name)
+    assert hint in caught.value.hint
