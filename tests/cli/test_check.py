@@ -63,7 +63,9 @@ def test_findings_as_json(suspicious, line):
 
 
 def test_snapshots_and_blobs_of_findings_resolve(suspicious):
-    for finding in suspicious("check good bad --json").json["findings"]:
+    findings = suspicious("check good bad --json").json["findings"]
+    assert findings
+    for finding in findings:
         shown = suspicious(f"ls -r {finding['snapshot'][:12]} --json").json
         assert finding["blob"] in json.dumps(shown)
 

@@ -84,8 +84,7 @@ def test_a_writer_that_was_killed_holds_nothing_up(tmp_path):
     with subprocess.Popen([sys.executable, "-c", script], stdout=subprocess.PIPE, text=True) as writer:
         assert writer.stdout.readline() == "frozen\n"
         writer.kill()
-    result = collect(store, [kept.root], clock=lambda: 10**19, rules=EAGER)
-    assert result.plan.drop or not store.unused_segments()
+    collect(store, [kept.root], clock=lambda: 10**19, rules=EAGER)
     assert store.unused_segments() == []
     assert fsck(store, data=True).is_clean
     assert [e.name for _, e in walk(store, kept.root)] == [b"old"]
