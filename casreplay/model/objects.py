@@ -201,7 +201,7 @@ class Snapshot:
     """One recorded state of a workspace; everything here is under the hash chain.
 
     ``label`` and ``tags`` are those given at commit time. Later ones live beside
-    the chain (``history.names``) and win over these when shown.
+    the chain (``history.annotations``) and win over these when shown.
     """
 
     id: SnapshotId
