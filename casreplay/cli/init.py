@@ -64,12 +64,17 @@ def init(session: Session, *, no_config: bool, force: bool, as_json: bool) -> No
 
 
 def ensure_store(session: Session, *, force: bool) -> None:
-    """Make the store of the current folder if it has none, and make sure that it is this folder's.
+    """Make the store of the current folder if it never had one, and make sure that it is this folder's.
+
+    One that was made and is gone is not made again: a new history would begin, perhaps below the
+    mount point of a disk that is away for a while, and nobody would notice.
 
     Raises:
         UsageError: the store belongs to another folder, or this one is too wide without ``force``.
+        NoRepositoryError: the store is gone.
+        StoreIOError: it cannot be looked at.
     """
-    from casreplay.cli.store_location import record  # noqa: PLC0415 - start-up speed
+    from casreplay.cli.store_location import missing, record, was_made  # noqa: PLC0415 - start-up speed
 
     location = session.location_for_writing()
     if location.exists:
@@ -78,6 +83,9 @@ def ensure_store(session: Session, *, force: bool) -> None:
             session.check_workspace(force=force)
             record(location, session.environ)
         return
+    # Asked in this order: who makes a store at this moment makes it first and records it then.
+    if was_made(location, session.environ) and not location.exists:
+        raise missing(location, session.environ, is_option=session.store_option is not None)
     _make(session, location, force=force)
     session.out.note(f"Made a store for {_shown(location.workspace)} at {_shown(location.store)}")
 

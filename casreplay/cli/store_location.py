@@ -17,7 +17,7 @@ import sys
 from collections.abc import Iterator, Mapping
 from typing import NamedTuple
 
-from casreplay.errors import ConfigError, NoRepositoryError, StoreIOError
+from casreplay.errors import CasreplayError, ConfigError, NoRepositoryError, StoreIOError
 
 __all__ = [
     "CONFIG_NAME",
@@ -28,9 +28,11 @@ __all__ = [
     "locate",
     "locate_for_writing",
     "make_data_folder",
+    "missing",
     "record",
     "recorded_workspaces",
     "upwards",
+    "was_made",
 ]
 
 CONFIG_NAME = b"casreplay.json"
@@ -118,15 +120,35 @@ def locate(cwd: bytes, *, option: str | None, environ: Mapping[str, str]) -> Sto
     if found is None:
         raise _nothing_found(cwd, environ)
     if not found.exists:
-        where = os.fsdecode(found.store)
-        create = "casreplay init" if option is None else f"casreplay --store {_quoted(where)} init"
-        raise NoRepositoryError(
-            f"There is no store at {where} (named by {found.source})",
-            hint=f"Make one there with: {create}",
-            store=where,
-            source=found.source,
-        )
+        raise missing(found, environ, is_option=option is not None)
     return found
+
+
+def missing(location: StoreLocation, environ: Mapping[str, str], *, is_option: bool) -> CasreplayError:
+    """The error for a store that is not where it is said to be, or cannot be looked at."""
+    where, source = os.fsdecode(location.store), location.source
+    try:
+        os.stat(os.path.join(location.store, b"format"))
+    except PermissionError as error:
+        return StoreIOError(
+            f"Cannot read the store at {where}: {error.strerror}",
+            hint="The store belongs to another user, or its permissions were changed",
+            file=where,
+        )
+    except OSError:
+        pass
+    create = f"casreplay --store {_quoted(where)} init" if is_option else "casreplay init"
+    said = "recorded for this folder" if source == "recorded" else f"named by {source}"
+    hint = f"Make one there with: {create}"
+    if was_made(location, environ):
+        hint = f"There was one: is its disk mounted, was it moved or removed? To begin anew: {create}"
+    return NoRepositoryError(f"There is no store at {where} ({said})", hint=hint, store=where, source=source)
+
+
+def was_made(location: StoreLocation, environ: Mapping[str, str]) -> bool:
+    """Whether the store was made for this workspace before: where it is not there now, history is missing."""
+    known = _read_record(_record_path(location.workspace, environ))
+    return known is not None and known.store == location.store
 
 
 def locate_for_writing(cwd: bytes, *, option: str | None, environ: Mapping[str, str]) -> StoreLocation:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -289,3 +291,34 @@ def test_a_configuration_may_name_another_folder(cli, absolute):
 def test_a_configured_folder_that_is_missing_is_named(cli):
     cli.write("casreplay.json", '{"WORKSPACE_ROOT": "nowhere"}')
     assert "nowhere" in cli("commit", code=2).err
+
+
+@pytest.mark.parametrize("option", ["", "--store ../elsewhere "])
+def test_a_store_that_is_gone_is_not_made_again_by_a_commit(cli, option):
+    cli.write("a", "1")
+    cli(option + "commit -m 1")
+    store = Path(cli("init --json").json["store"])
+    store.rename(store.with_name("away"))
+    for line in ("commit -m 2", "status"):
+        err = cli(option + line, code=10).err
+        assert "There was one: is its disk mounted, was it moved or removed?" in err
+        assert f"casreplay {option and f'--store {store} '}init" in err
+    assert not store.exists()
+    store.with_name("away").rename(store)
+    cli(option + "commit -m 2")
+    assert [row["label"] for row in cli("log --json").json] == ["2", "1"]
+    shutil.rmtree(store)
+    assert cli(option + "init").out.startswith("Made a store for ")
+    cli("commit -m 3")
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="root may look into every folder")
+def test_a_store_that_cannot_be_looked_at_is_not_said_to_be_missing(cli):
+    cli("commit -m 1")
+    store = cli("init --json").json["store"]
+    os.chmod(store, 0)
+    try:
+        for line in ("log", "commit -m 2"):
+            assert f"Cannot read the store at {store}: Permission denied" in cli(line, code=1).err
+    finally:
+        os.chmod(store, 0o700)
