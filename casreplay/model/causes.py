@@ -1,4 +1,4 @@
-"""A root cause as a value: category, confidence, runner-up, evidence, remedies, and their JSON.
+"""A root cause as a value: category, confidence, candidates, evidence, remedies, and their JSON.
 
 Owns the six fixed category ids and ``undetermined``. How a cause is found is
 ``forensics.classify``'s affair.
@@ -131,11 +131,6 @@ class RootCause:
     candidates: tuple[Candidate, ...]
     evidence: tuple[CauseEvidence, ...]
     remediation: tuple[Remedy, ...]
-
-    @property
-    def runner_up(self) -> Candidate:
-        """The candidate after ``category``; the best one when undetermined."""
-        return next(c for c in self.candidates if c.category != self.category)
 
     def to_dict(self) -> dict[str, object]:
         """JSON: ``root_cause, confidence, candidates, sub_cause, evidence, remediation``, in this order."""

@@ -202,12 +202,8 @@ class DiskStore:
                     seen.add(entry.id)
                     yield ObjectId(entry.id)
 
-    def in_disk_order(self, ids: Iterable[ObjectId]) -> list[ObjectId]:
-        """The ids sorted by where they lie, missing ones last: the order in which reading is cheapest."""
-        return sorted(ids, key=self._place)
-
     def locate(self, ids: Iterable[ObjectId]) -> list[tuple[int, int, int]]:
-        """Where each id lies, as something to sort by: the order in which reading is cheapest."""
+        """Where each id lies, as something to sort by: the order in which reading is cheapest, missing ones last."""
         return list(map(self._place, ids))
 
     def _place(self, object_id: ObjectId) -> tuple[int, int, int]:

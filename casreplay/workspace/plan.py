@@ -18,7 +18,7 @@ from casreplay.workspace.names import attack, fold, not_portable
 from casreplay.workspace.platform import IS_WINDOWS
 from casreplay.workspace.steps import Entry, FileWork, FolderWork, NewFiles, Plan, Removal, path_of
 
-__all__ = ["PlanOptions", "plan", "plan_changes", "plan_new"]
+__all__ = ["PlanOptions", "plan", "plan_new"]
 
 MAX_NOTES = 20
 """Names that are only noted are named up to here, then counted."""
@@ -75,27 +75,6 @@ def plan_new(
     return planner.run(target)
 
 
-def plan_changes(
-    changes: Iterable[tuple[bytes, TreeEntry | None, TreeEntry | None]], options: PlanOptions | None = None
-) -> Plan:
-    """The steps for known differences: (path, before, after) with ``None`` for "nothing there".
-
-    Folders above a changed path need not be named; those that are get their mode and time.
-    Cost: about 5 us a change, whatever the size of the trees.
-    """
-    known = list(changes)
-    planner = _Planner(
-        {path: before for path, before, _ in known if before is not None}, options or PlanOptions()
-    )
-    planner.parents_known = False
-    return planner.run(
-        sorted(
-            ((path, after) for path, _, after in known if after is not None),
-            key=lambda entry: _depth_first(entry[0]),
-        )
-    )
-
-
 class _Planner:
     """The state of one planning run."""
 
@@ -112,7 +91,6 @@ class _Planner:
         self._seen: set[bytes] = set()
         self._unchanged = 0
         self._unportable = 0
-        self.parents_known = True
         self.new_files: Mapping[bytes, NewFiles] = {}
 
     def run(self, target: Iterable[Entry]) -> Plan:
@@ -142,9 +120,7 @@ class _Planner:
         if path.count(b"/") >= MAX_DEPTH:
             return "too-deep", f"lies deeper than {MAX_DEPTH} folders"
         if folder not in self._folders:
-            if self.parents_known:
-                return "orphan", "is in a folder the tree does not have"
-            self._folders[folder] = None
+            return "orphan", "is in a folder the tree does not have"
         key = path
         if self._options.ignores_case:
             key = path_of(folder, fold(name))

@@ -7,7 +7,7 @@ from support.plain_folders import T0, entries
 from support.tree_builder import DictObjects, Executable, Symlink
 
 from casreplay.model.objects import NO_ID, EntryKind, EntryState, TreeEntry
-from casreplay.workspace.plan import PlanOptions, plan, plan_changes
+from casreplay.workspace.plan import PlanOptions, plan
 
 FILE, FOLDER = EntryKind.FILE, EntryKind.FOLDER
 
@@ -188,13 +188,6 @@ def test_protected_paths_are_neither_written_nor_removed():
     steps = plan(current, [raw(b"s", FOLDER), raw(b"s/log")], PlanOptions(protected=(b"s",)))
     assert codes(steps) == ["protected"]
     assert steps.is_empty
-
-
-def test_known_differences_make_the_same_plan():
-    a, b = raw(b"d/e/f"), raw(b"d/e/g")
-    steps = plan_changes([(b"d/e/f", a[1], None), (b"d/e/g", None, b[1])])
-    assert written(steps) == [b"d/e/g"]
-    assert steps.removed == [b"d/e/f"]
 
 
 def test_control_characters_never_reach_a_message():
