@@ -16,7 +16,7 @@ import click
 from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import ago, count, safe, safe_line, size
-from casreplay.errors import CasreplayError, ConfigError, NoRepositoryError
+from casreplay.errors import CasreplayError, ConfigError, NoRepositoryError, StoreIOError
 
 __all__ = ["Check", "doctor"]
 
@@ -109,9 +109,12 @@ def _locations(session: Session) -> Iterator[Check]:
     try:
         where = session.location()
     except NoRepositoryError as error:
-        yield Check("store", WARN, error.message, error.hint)
+        from casreplay.cli.store_location import was_made  # noqa: PLC0415 - start-up speed
+
+        is_gone = was_made(session.location_for_writing(), session.environ)
+        yield Check("store", FAIL if is_gone else WARN, error.message, error.hint)
         return
-    except ConfigError as error:
+    except (ConfigError, StoreIOError) as error:
         yield Check("store", FAIL, error.message, error.hint)
         return
     yield Check("workspace", OK, os.fsdecode(where.workspace))
@@ -194,10 +197,12 @@ def _configuration(session: Session) -> Iterator[Check]:
 
 def _history(session: Session) -> Iterator[Check]:
     try:
+        session.location()
+    except CasreplayError:
+        return  # the check of the store has said it
+    try:
         head = session.repository().head()
     except ConfigError:
-        return
-    except NoRepositoryError:
         return
     except CasreplayError as error:
         yield Check("history", FAIL, error.message, error.hint or "casreplay fsck says what is damaged")

@@ -303,6 +303,7 @@ def test_a_store_that_is_gone_is_not_made_again_by_a_commit(cli, option):
         err = cli(option + line, code=10).err
         assert "There was one: is its disk mounted, was it moved or removed?" in err
         assert f"casreplay {option and f'--store {store} '}init" in err
+    assert "fail  store      There is no store at" in cli(option + "doctor", code=1).out
     assert not store.exists()
     store.with_name("away").rename(store)
     cli(option + "commit -m 2")
@@ -320,5 +321,6 @@ def test_a_store_that_cannot_be_looked_at_is_not_said_to_be_missing(cli):
     try:
         for line in ("log", "commit -m 2"):
             assert f"Cannot read the store at {store}: Permission denied" in cli(line, code=1).err
+        assert f"fail  store      Cannot read the store at {store}" in cli("doctor", code=1).out
     finally:
         os.chmod(store, 0o700)
