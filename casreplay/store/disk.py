@@ -203,7 +203,7 @@ class DiskStore:
                     yield ObjectId(entry.id)
 
     def locate(self, ids: Iterable[ObjectId]) -> list[tuple[int, int, int]]:
-        """Where each id lies, as something to sort by: the order in which reading is cheapest, missing ones last."""
+        """Where each id lies, to be sorted by: the order in which reading is cheapest, missing ids last."""
         return list(map(self._place, ids))
 
     def _place(self, object_id: ObjectId) -> tuple[int, int, int]:
