@@ -245,7 +245,8 @@ def json_option(function: F) -> F:
 def snapshot_argument(name: str, *, required: bool = True, default: str | None = None) -> Callable[[F], F]:
     """A snapshot by any of its names; completed from the store's names in shells that complete."""
     given: dict[str, Any] = {} if default is None else {"default": default}
-    return click.argument(name, required=required, type=Word("snapshot"), metavar=name.upper(), **given)
+    metavar = name.upper() if required else f"[{name.upper()}]"
+    return click.argument(name, required=required, type=Word("snapshot"), metavar=metavar, **given)
 
 
 def paths_argument(function: F) -> F:
