@@ -24,6 +24,9 @@ if TYPE_CHECKING:
 __all__ = ["restore", "restored_fields", "undo_line"]
 
 SHOWN = 20
+NAMED = 3
+"""Names that matter on other systems only, of which one line is enough."""
+ELSEWHERE = "not-portable-elsewhere"
 
 
 @command(
@@ -202,9 +205,15 @@ def _print_done(session: Session, target: Snapshot, done: Restored, elapsed_ns: 
 def _print_problems(session: Session, done: Restored) -> None:
     """What could not be restored, and what only should be known; at most ``SHOWN`` of each."""
     failures = {id(one) for one in done.failures}
+    others = [one for one in done.problems if id(one) not in failures]
+    names = [one.path for one in others if one.code == ELSEWHERE and one.path]
+    if names and not done.plan.is_empty:
+        shown = ", ".join(safe(name) for name in names[:NAMED])
+        more = " and more (--json lists them)" if len(names) > NAMED else ""
+        session.out.note(f"Windows could not hold these names: {shown}{more}")
     for group, styles in (
         ([one for one in done.problems if id(one) in failures], ("red",)),
-        ([one for one in done.problems if id(one) not in failures], ("dim",)),
+        ([one for one in others if one.code != ELSEWHERE], ("dim",)),
     ):
         for one in group[:SHOWN]:
             session.out.line(session.out.style(f"! {safe(one.message)}", *styles))

@@ -133,7 +133,7 @@ class _Planner:
         if reason:
             self._unportable += 1
             if self._unportable <= MAX_NOTES:
-                self._note("not-portable-elsewhere", path, f"{display(path)} is written, but {reason}")
+                self._note("not-portable-elsewhere", path, f"The name {display(path)} {reason}")
         return None
 
     def _refuse(self, path: bytes, entry: TreeEntry, code: str, reason: str) -> None:

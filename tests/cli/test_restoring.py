@@ -256,3 +256,20 @@ def test_whoever_breaks_the_configuration_does_not_lock_the_history(history, wro
     assert "Restored" in history("restore @ casreplay.json").out
     assert contents(history.folder) == {**before, "casreplay.json": good}
     assert history("status").err == ""
+
+
+def test_names_for_some_systems_only_are_one_line_and_none_when_nothing_is_written(cli):
+    for hour in range(5):
+        cli.write(f"log {hour}:00", "1")
+    cli("commit --tag one")
+    again = cli("restore one")
+    assert (again.err, again.out) == ("", again.out.splitlines()[0] + "\n")
+    for hour in range(5):
+        cli.write(f"log {hour}:00", "2")
+    back = cli("restore one")
+    assert "Windows could not hold these names: log 0:00, log 1:00, log 2:00 and more" in back.err
+    assert "Windows" not in back.out
+    assert cli("restore one --to ../copy --quiet").err == ""
+    problems = cli("restore one --to ../other --json").json["problems"]
+    assert [one["path"] for one in problems] == [f"log {hour}:00" for hour in range(5)]
+    assert problems[0]["message"] == "The name log 0:00 holds a character Windows has another use for"
