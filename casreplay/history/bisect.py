@@ -64,7 +64,7 @@ class Bisector:
     def next_step(self, width: int = 1) -> Probe | Outcome:
         """Positions to run next on up to ``width`` workers, or the outcome."""
         if self.board.size == 1:
-            return Outcome(Status.ENDPOINTS_AGREE, reason="both ends have the same content")
+            return Outcome(Status.ENDPOINTS_AGREE, reason="nothing that is compared differs between the ends")
         ends = self._ends(width)
         if ends is not None:
             return ends

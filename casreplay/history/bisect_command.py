@@ -7,7 +7,6 @@ Wires the parts together and chooses nothing of its own: the search is ``bisect`
 
 from __future__ import annotations
 
-import math
 import os
 import shlex
 from concurrent.futures import Executor, ThreadPoolExecutor
@@ -15,15 +14,16 @@ from dataclasses import replace
 from functools import partial
 
 from casreplay.codec.hashing import blob_id
+from casreplay.errors import BisectAbortedError
 from casreplay.history.bisect import Bisector
 from casreplay.history.bisect_flips import FlipFinder
-from casreplay.history.bisect_model import Status, Verdict
+from casreplay.history.bisect_model import Outcome, Status, Verdict
 from casreplay.history.bisect_range import Range
 from casreplay.history.bisect_reads import Reads, TraceSummary, concerns
 from casreplay.history.bisect_report import BisectReport, Effort, report_of
 from casreplay.history.bisect_run import Judge, ProbeRecord, Runner, SearchJob, VerdictCache, run_search
 from casreplay.history.bisect_session import BisectRequest, Listener, boundary_changes, range_of
-from casreplay.history.bisect_shrink import PartialTrees, judge_tree, shrink
+from casreplay.history.bisect_shrink import PartialTrees, TreeJudge, shrink
 from casreplay.history.bisect_state import (
     BisectState,
     VerdictRow,
@@ -45,7 +45,6 @@ from casreplay.store.base import CommitStore
 __all__ = ["RUN_LOG", "bisect_command"]
 
 RUN_LOG = "bisect-run.jsonl"
-MAX_REPEATS = 12
 SAVE_COPIED = 256
 """The log is written after every run, and after so many verdicts that were carried over."""
 
@@ -70,8 +69,10 @@ def bisect_command(
         listener: told of progress.
         executor: where runs happen; a local pool of ``request.jobs`` threads when left out.
 
+    A command that cannot judge (exit 127 or above) ends the search as ``aborted``; the next call goes on
+    from there.
+
     Raises:
-        BisectAbortedError: the command cannot judge (exit 127 or above).
         KeyboardInterrupt: nothing is left behind; the next call goes on from here.
     """
     started = request.clock()
@@ -163,11 +164,11 @@ class _CommandRun:
         )
         try:
             outcome = run_search(searcher, job, pool, width=max(request.jobs, 1))
-        except BaseException:
+            self._state = replace(self._state, over=True)
+        except BisectAbortedError as error:
+            outcome = Outcome(Status.ABORTED, reason=error.message[:1].lower() + error.message[1:])
+        finally:
             self._save()
-            raise
-        self._state = replace(self._state, over=True)
-        self._save()
         if request.use_cache:
             self._store.write_cache(self._cache_name, [encode_cache(self._cache.known)])
         report = report_of(
@@ -201,14 +202,15 @@ class _CommandRun:
     def shrink(self, runner: Runner, overlay: OverlayStore, report: BisectReport) -> BisectReport:
         """Add the minimal set, where one was asked for and there is a boundary."""
         good, bad = report.last_good, report.first_bad
-        if report.status is not Status.FOUND or good is None or bad is None:
+        # A reason means that the budget is spent: no run is made any more.
+        if report.status is not Status.FOUND or report.reason or good is None or bad is None:
             return report
         changes = list(diff_trees(overlay, good.root, bad.root))
         is_wanted = self._request.minimize
         if is_wanted is False or not changes or (is_wanted is None and len(changes) == 1):
             return report
         trees = PartialTrees(overlay, good.root)
-        is_bad = judge_tree(runner, self._judge, repeats=self._repeats(bad))
+        is_bad = TreeJudge(runner, self._judge, rates=self._rates(bad))
         listener = self._listener
         # What the bad side cannot have noticed need not be tried; a flaky run may read on another day.
         reads = self._reads_of(bad) if report.posterior is not None and not self._is_flaky() else None
@@ -219,7 +221,7 @@ class _CommandRun:
             on_trial=lambda applied, parts, bad: listener.shrinking(parts, applied, bad),
             concerns=partial(concerns, reads) if reads is not None else lambda _: True,
         )
-        return replace(report, shrunk=found, effort=replace(report.effort, shrink_runs=found.runs))
+        return replace(report, shrunk=found, effort=replace(report.effort, shrink_runs=is_bad.runs))
 
     def _is_flaky(self) -> bool:
         """Whether two runs on one snapshot disagreed."""
@@ -229,15 +231,25 @@ class _CommandRun:
                 seen.setdefault(row.snapshot, set()).add(row.verdict)
         return any(len(verdicts) > 1 for verdicts in seen.values())
 
-    def _repeats(self, bad: Snapshot) -> int:
-        """Runs until a state that fails as often as the bad side shows it with 95 %."""
+    def _rates(self, bad: Snapshot) -> tuple[float, float]:
+        """How often a good and a bad state fail: as told, else as seen on the two sides of the boundary.
+
+        What was seen is taken a run short on either side: too far apart, the two let a trial end too soon.
+        """
+        if self._request.options.rates is not None:
+            return self._request.options.rates
+        if not self._is_flaky():
+            return 0.0, 1.0
         bad_at = self._line.position_of(bad) or 0
-        side = [row.verdict for row in self._state.rows if self._positions.get(row.snapshot, -1) >= bad_at]
-        failed, passed = side.count(Verdict.BAD), side.count(Verdict.GOOD)
-        if not passed or not failed:
-            return 1
-        rate = min(failed / (failed + passed), 0.999)
-        return min(MAX_REPEATS, math.ceil(math.log(0.05) / math.log(1 - rate)))
+        sides: tuple[list[bool], list[bool]] = ([], [])
+        for row in self._state.rows:
+            position = self._positions.get(row.snapshot)
+            if position is not None and row.verdict is not Verdict.SKIP:
+                sides[position >= bad_at].append(row.verdict is Verdict.BAD)
+        before, after = sides
+        good_rate = (sum(before) + 1) / (len(before) + 1) if any(before) else 0.0
+        bad_rate = 1.0 if all(after) else sum(after) / (len(after) + 1)
+        return min(good_rate, bad_rate / 2), bad_rate
 
     def _replay(self, searcher: Bisector | FlipFinder) -> None:
         """Feed the verdicts of an interrupted run; each costs nothing."""

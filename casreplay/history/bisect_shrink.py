@@ -7,12 +7,12 @@ A trial is bad only if it fails with the signature of the bad end.
 
 from __future__ import annotations
 
+import math
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 
 from casreplay.codec.hashing import blob_id
-from casreplay.errors import BisectAbortedError
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_run import Judge, Runner
 from casreplay.history.diff import diff_trees
@@ -36,7 +36,13 @@ from casreplay.model.objects import EntryKind, TreeEntry
 from casreplay.model.paths import split
 from casreplay.store.base import ObjectReader
 
-__all__ = ["Culprit", "PartialTrees", "Shrunk", "judge_tree", "of_changes", "shrink"]
+__all__ = ["Culprit", "PartialTrees", "Shrunk", "TreeJudge", "of_changes", "shrink"]
+
+SURE = 99
+"""How much likelier one answer must be than the other before a trial of a flaky command ends."""
+MOST_RUNS = 32
+"""Runs of one trial at most; then the likelier answer counts."""
+_NEVER = 1e-6
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +66,7 @@ class Shrunk:
 
     Attributes:
         culprits: in order of path.
-        runs: runs of the command that shrinking took.
+        trials: sets of parts that were judged.
         root: the good tree with the minimal set applied; bad.
         patch: from the good tree to that one, as ``git apply`` reads it.
         is_proven: a trial of exactly this set was bad (``False``: nothing could be left out, or
@@ -68,7 +74,7 @@ class Shrunk:
     """
 
     culprits: tuple[Culprit, ...]
-    runs: int
+    trials: int
     root: TreeId
     patch: bytes
     is_proven: bool
@@ -143,16 +149,16 @@ def shrink(
         trees: builds the trials.
         changes: the whole change set; applied as a whole it is known to be bad.
         is_bad: runs the command on a tree.
-        on_trial: told of every run: parts applied, parts in all, the answer.
+        on_trial: told of every trial: parts applied, parts in all, the answer.
         concerns: which changes the command can notice at all; the others are left out untried.
 
-    Cost: about s * (log2 parts + 1) runs when s parts matter.
+    Cost: about s * (log2 parts + 1) trials when s parts matter.
     """
-    runs = 0
+    trials = 0
 
     def judge(chosen: frozenset[Part]) -> bool:
-        nonlocal runs
-        runs += 1
+        nonlocal trials
+        trials += 1
         answer = is_bad(trees.build(list(chosen)))
         on_trial(len(chosen), len(parts), answer)
         return answer
@@ -162,7 +168,7 @@ def shrink(
     parts = [piece for part in groups for piece in _cut(trees.objects, part)]
     found = minimal_set(parts, judge)
     root = trees.build(found)
-    return Shrunk(_culprits(trees.objects, found, parts), runs, root, _patch(trees, root), runs > 0)
+    return Shrunk(_culprits(trees.objects, found, parts), trials, root, _patch(trees, root), trials > 0)
 
 
 def _cut(objects: ObjectReader, part: Part) -> list[Part]:
@@ -220,20 +226,41 @@ def _patch(trees: PartialTrees, root: TreeId) -> bytes:
     return b"".join(line for change in changes for line in patch(change, trees.objects.get))
 
 
-def judge_tree(runner: Runner, judge: Judge, *, repeats: int = 1) -> Callable[[TreeId], bool]:
-    """A predicate on trees for ``shrink``: bad if one of ``repeats`` runs fails like the bad end.
+class TreeJudge:
+    """A predicate on trees for ``shrink``: whether a tree fails like the bad end.
 
-    Raises:
-        BisectAbortedError: the command cannot judge the tree (raised by the predicate).
+    A tree is run until its runs are ``SURE`` times as likely on one side of the boundary as on the
+    other (Wald's sequential test): once where neither side varies. Failing in another way, and not
+    being fit to be judged, is not failing: such a tree lies between the snapshots, and nobody ever
+    had it.
+
+    Source: A. Wald, "Sequential Tests of Statistical Hypotheses".
+
+    Args:
+        runner: runs the command.
+        judge: knows the failure that is looked for.
+        rates: how often a good and a bad tree fail.
     """
 
-    def is_bad(root: TreeId) -> bool:
-        for _ in range(repeats):
-            seen = runner(Target(root), threading.Event())
-            if seen.verdict is None:
-                raise BisectAbortedError(seen.detail)
-            if seen.verdict is Verdict.BAD and (seen.signature is None or judge.is_same(seen.signature)):
-                return True
-        return False
+    def __init__(self, runner: Runner, judge: Judge, *, rates: tuple[float, float] = (0.0, 1.0)) -> None:
+        self._runner = runner
+        self._judge = judge
+        good, bad = rates
+        self._failed = math.log(max(bad, _NEVER) / max(good, _NEVER))
+        self._passed = math.log(max(1 - bad, _NEVER) / max(1 - good, _NEVER))
+        self.runs = 0
+        """Runs of the command so far."""
 
-    return is_bad
+    def __call__(self, root: TreeId) -> bool:
+        """Whether the tree ``root`` is bad."""
+        weight = 0.0
+        for _ in range(MOST_RUNS):
+            self.runs += 1
+            seen = self._runner(Target(root), threading.Event())
+            if seen.verdict is None:
+                return False
+            is_same = seen.signature is None or self._judge.is_same(seen.signature)
+            weight += self._failed if seen.verdict is Verdict.BAD and is_same else self._passed
+            if abs(weight) >= math.log(SURE):
+                break
+        return weight > 0

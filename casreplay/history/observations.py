@@ -116,12 +116,12 @@ def _place(output: bytes) -> str:
     return (name + (b":" + function.strip() if function else b"")).decode("utf-8", "replace")
 
 
-def last_line(output: bytes) -> str:
-    """The last line that is not blank, masked, at most 200 characters."""
+def last_line(output: bytes, *, masked: bool = True) -> str:
+    """The last line that is not blank, at most 200 characters, with what varies masked."""
     for line in reversed(output[-8192:].splitlines()):
         text = line.decode("utf-8", "replace").strip()
         if text:
-            for pattern, mask in _MASKS:
+            for pattern, mask in _MASKS if masked else ():
                 text = pattern.sub(mask, text)
             return text[:200]
     return ""

@@ -25,7 +25,7 @@ from casreplay.history.bisect_folder import WorkFolder, remove_folder
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_reads import Reads
 from casreplay.history.bisect_tracer import Tracer, Tracing
-from casreplay.history.observations import Observation, signature_of, verdict_of
+from casreplay.history.observations import Observation, last_line, signature_of, verdict_of
 from casreplay.history.probe_processes import kill_group, kill_marked, remove_abandoned, require_groups
 from casreplay.model.ids import TreeId
 from casreplay.store.base import ObjectReader
@@ -309,9 +309,9 @@ def _judge(exit_code: int, output: bytes, elapsed_ns: int) -> Observation:
         return Observation(verdict, signature, elapsed_ns, "exit 125")
     if verdict is None:
         what = f"killed by signal {-exit_code}" if exit_code < 0 else f"exit {exit_code}"
-        return Observation(
-            None, signature, elapsed_ns, f"the command cannot judge ({what}): {signature.line}"
-        )
+        said = last_line(output, masked=False)
+        detail = f"the command cannot judge ({what})" + (f": {said}" if said else "")
+        return Observation(None, signature, elapsed_ns, detail)
     return Observation(verdict, signature, elapsed_ns, signature.line)
 
 

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import random
 import threading
 from concurrent.futures import ThreadPoolExecutor
 
@@ -18,7 +19,7 @@ from casreplay.history.bisect_run import (
     VerdictCache,
     run_search,
 )
-from casreplay.history.bisect_shrink import PartialTrees, judge_tree, shrink
+from casreplay.history.bisect_shrink import PartialTrees, TreeJudge, shrink
 from casreplay.history.diff import diff_trees
 from casreplay.history.observations import Observation, Signature
 from casreplay.history.overlay import OverlayStore
@@ -194,14 +195,14 @@ def test_two_hunks_in_two_files_out_of_many_are_found_within_fifteen_runs():
     assert [(c.change.path, [h.old_start for h in c.hunks]) for c in result.culprits] == [
         (b"f3.py", [21]), (b"f7.py", [51]),
     ]  # fmt: skip
-    assert result.runs == len(trials) <= 15
+    assert result.trials == len(trials) <= 15
     assert result.patch.count(b"\n@@") == 2
     assert b"+changed 20 in 3\n" in result.patch
 
 
 def test_a_single_part_needs_no_run():
     result, trials, _ = shrunk({b"a": b"1\n"}, {b"a": b"2\n"}, lambda _: True)
-    assert (len(trials), result.runs) == (0, 0)
+    assert (len(trials), result.trials) == (0, 0)
     assert [(h.old_start, h.new) for h in result.culprits[0].hunks] == [(1, (b"2\n",))]
 
 
@@ -226,7 +227,78 @@ def test_a_real_command_shrinks_to_its_line(tmp_path):
         judge = Judge(2)
         judge.settle(1, runner(Target(bad.root), threading.Event()))
         trees = PartialTrees(overlay, good.root)
-        result = shrink(trees, list(diff_trees(objects, good.root, bad.root)), judge_tree(runner, judge))
+        result = shrink(trees, list(diff_trees(objects, good.root, bad.root)), TreeJudge(runner, judge))
     assert [(c.change.path, [h.new for h in c.hunks]) for c in result.culprits] == [
         (b"a.py", [(b"x = 2\n",), (b"assert b.y == x, 7\n",)])
     ]
+
+
+class NoisyRunner:
+    """Fails where ``state`` is bad, but every verdict is wrong with its side's rate."""
+
+    def __init__(self, objects, rates, seed):
+        self.objects = objects
+        self.rates = rates
+        self.random = random.Random(seed)
+        self.runs = 0
+
+    def __call__(self, target, stop):
+        del stop
+        self.runs += 1
+        entry = find(self.objects, target.root, b"state")
+        fails = self.random.random() < self.rates[self.objects.get(entry.blob_id) == b"bad"]
+        return Observation(B, Signature(1)) if fails else Observation(G)
+
+    def cancel(self, stop):
+        stop.set()
+
+    def cancel_all(self):
+        pass
+
+
+def noisily_shrunk(rates, seed):
+    """The paths that are blamed where one of four changed files matters, and what was run."""
+    before = {b"state": b"good"} | {b"f%d" % i: b"1" for i in range(3)}
+    objects, (good, bad) = line_of(before, {b"state": b"bad"} | {b"f%d" % i: b"2" for i in range(3)})
+    overlay = OverlayStore(objects)
+    judge = Judge(2)
+    judge.reference.append(Signature(1))
+    runner = NoisyRunner(overlay, rates, seed)
+    is_bad = TreeJudge(runner, judge, rates=rates)
+    found = shrink(PartialTrees(overlay, good.root), list(diff_trees(objects, good.root, bad.root)), is_bad)
+    assert is_bad.runs == runner.runs >= found.trials
+    return [c.change.path for c in found.culprits], is_bad.runs
+
+
+@pytest.mark.parametrize(("rates", "right"), [((0.2, 0.8), 96), ((0.0, 0.5), 96), ((0.0, 1.0), 100)])
+def test_a_flaky_command_shrinks_to_what_matters(rates, right):
+    found = [noisily_shrunk(rates, seed) for seed in range(100)]
+    assert sum(paths == [b"state"] for paths, _ in found) >= right
+    if rates == (0.0, 1.0):
+        assert max(runs for _, runs in found) <= 4
+
+
+def test_a_trial_that_cannot_be_judged_is_only_not_it():
+    def half_changed(read):
+        return read(b"a") == b"2" and read(b"b") == b"2"
+
+    before, after = {b"a": b"1", b"b": b"1", b"c": b"1"}, {b"a": b"2", b"b": b"2", b"c": b"2"}
+    objects, (good, bad) = line_of(before, after)
+    overlay = OverlayStore(objects)
+
+    class Runner(NoisyRunner):
+        def __call__(self, target, stop):
+            def read(path):
+                return overlay.get(find(overlay, target.root, path).blob_id)
+
+            if half_changed(read):
+                return Observation(B, Signature(1))
+            return Observation(
+                G if read(b"a") == b"1" else None, detail="the command cannot judge (exit 127)"
+            )
+
+    judge = Judge(2)
+    judge.reference.append(Signature(1))
+    is_bad = TreeJudge(Runner(overlay, (0, 1), 0), judge)
+    found = shrink(PartialTrees(overlay, good.root), list(diff_trees(objects, good.root, bad.root)), is_bad)
+    assert [c.change.path for c in found.culprits] == [b"a", b"b"]
