@@ -39,6 +39,7 @@ from casreplay.errors import (
 __all__ = ["cli", "main", "program", "run"]
 
 EXIT_PIPE = 141
+EXIT_HUNG_UP = 129
 EXIT_TERMINATED = 143
 
 INTRODUCTION = """A flight recorder for folders that agents change.
@@ -53,7 +54,11 @@ CLOSING = """Snapshots are named by the start of their id, a label, a tag, @ (th
 
 
 class _Terminated(BaseException):
-    """SIGTERM arrived: unwind like Ctrl-C, so that locks and temporary folders go away."""
+    """A signal asked for the end: unwind like Ctrl-C, so that locks and temporary folders go away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(number)
+        self.exit_code = 128 + number
 
 
 class LazyGroup(PlainHelp, click.Group):
@@ -178,8 +183,8 @@ def run(
     except (KeyboardInterrupt, click.Abort):
         session.out.warning("Interrupted; nothing was left half-done")
         return EXIT_INTERRUPTED
-    except _Terminated:
-        return EXIT_TERMINATED
+    except _Terminated as end:
+        return end.exit_code
     except BrokenPipeError:
         _silence_stdout()
         return EXIT_PIPE
@@ -283,8 +288,8 @@ def _fill_streams() -> None:
             setattr(sys, name, open(os.devnull, "w" if number else "r", encoding="utf-8"))  # noqa: SIM115 - lives on
 
 
-def _terminate(_number: int, _frame: FrameType | None) -> NoReturn:
-    raise _Terminated
+def _terminate(number: int, _frame: FrameType | None) -> NoReturn:
+    raise _Terminated(number)
 
 
 def main() -> NoReturn:
@@ -294,8 +299,11 @@ def main() -> NoReturn:
         reconfigure = getattr(stream, "reconfigure", None)
         if reconfigure is not None:
             reconfigure(errors="backslashreplace")
-    if hasattr(signal, "SIGTERM"):
-        signal.signal(signal.SIGTERM, _terminate)
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)
+        # A process started with nohup outlives its terminal, as was asked for.
+        if number is not None and signal.getsignal(number) is not signal.SIG_IGN:
+            signal.signal(number, _terminate)
     code = run(sys.argv[1:])
     try:
         sys.stdout.flush()

@@ -13,7 +13,7 @@ import click
 
 from casreplay import errors
 from casreplay.cli.bisect_view import EXIT_CODES as BISECT_CODES
-from casreplay.cli.main import EXIT_PIPE, EXIT_TERMINATED, cli
+from casreplay.cli.main import EXIT_HUNG_UP, EXIT_PIPE, EXIT_TERMINATED, cli
 from casreplay.cli.options import GLOBAL_HELP, BaseCommand
 from casreplay.cli.registry import COMMANDS, FAMILIES
 
@@ -40,6 +40,7 @@ EXIT_CODES = {
     BISECT_CODES["no_change"]: "bisect: that nothing changed is likelier than any change",
     BISECT_CODES["endpoints_agree"]: "bisect: both ends are good, or both are bad",
     BISECT_CODES["aborted"]: "bisect: given up; the command cannot judge, or the budget is spent",
+    EXIT_HUNG_UP: "the terminal was closed (SIGHUP); nothing was left half-done",
     errors.EXIT_INTERRUPTED: "interrupted (Ctrl-C); nothing was left half-done",
     EXIT_PIPE: "whoever read the output went away (`casreplay log | head`)",
     EXIT_TERMINATED: "terminated (SIGTERM); nothing was left half-done",

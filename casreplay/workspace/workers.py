@@ -151,7 +151,7 @@ def _fork(job: Callable[[], Any]) -> tuple[int, int]:
     sys.stdout.flush()
     sys.stderr.flush()
     # No signal may find a child that still has its parent's handlers: it would run its parent's code.
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM})
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT, signal.SIGTERM, signal.SIGHUP})
     pid = os.fork()
     if pid:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
@@ -160,7 +160,8 @@ def _fork(job: Callable[[], Any]) -> tuple[int, int]:
     status = 1
     try:
         os.close(read_fd)
-        signal.signal(signal.SIGINT, signal.SIG_IGN)  # the parent decides
+        for number in (signal.SIGINT, signal.SIGHUP):
+            signal.signal(number, signal.SIG_IGN)  # the parent decides
         signal.signal(signal.SIGTERM, _give_up)
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
         hashing.stay_single_threaded()
