@@ -16,8 +16,9 @@ from casreplay.forensics.globs import PathMatcher
 from casreplay.forensics.growth import growth
 from casreplay.forensics.matching import LinePatterns
 from casreplay.forensics.redaction import Redactor
-from casreplay.forensics.roles import Roles
+from casreplay.forensics.roles import Role, Roles
 from casreplay.forensics.secrets.blobs import BlobSecrets
+from casreplay.forensics.secrets.rules import default_rules
 from casreplay.forensics.triggers.config import config_changes
 from casreplay.forensics.triggers.custom import custom_findings
 from casreplay.forensics.triggers.deletion import deletions
@@ -37,7 +38,17 @@ from casreplay.model.config import Config, IgnoredFinding, TriggerConfig
 from casreplay.model.findings import Finding, Severity
 from casreplay.model.monitor import SILENT, Monitor
 
-__all__ = ["CheckResult", "check"]
+__all__ = ["CheckResult", "check", "rule_names"]
+
+BUILT_IN = (
+    *(f"log.{name}" for name in ("trace", "fatal", "error", "many-errors")),
+    *(f"deletion.{role.value}" for role in Role),
+    *(f"config.key-{name}" for name in ("changed", "removed", "added", "moved")),
+    *(f"config.{name}" for name in ("unparsable", "type-changed", "many-keys")),
+    *(f"empty.{name}" for name in ("emptied", "shrunk", "output")),
+    *(f"growth.{name}" for name in ("file", "files")),
+)
+"""The rules of ``docs/triggers.md`` besides those for secrets."""
 
 
 LogReader = Callable[[Pair, Change, Examined], LogChange | None]
@@ -98,6 +109,12 @@ def check(  # noqa: PLR0913 - what is checked, and two memories
     ordered = tuple(sorted(kept, key=lambda finding: finding.sort_key))
     coverage, failed = run.coverage()
     return CheckResult(ordered, len(found) - len(kept), coverage, failed)
+
+
+def rule_names(config: Config) -> frozenset[str]:
+    """Every rule that a finding of ``check`` can name: built in, for secrets, or of the configuration."""
+    own = (config.triggers, config.constraints, config.secrets_rules)
+    return frozenset((*BUILT_IN, *default_rules().ids, *(one.name for part in own for one in part)))
 
 
 class _Run:

@@ -1,13 +1,15 @@
 from __future__ import annotations
 
 import json
+import re
+from pathlib import Path
 
 import pytest
 from support.pairs import AFTER, BEFORE, blob_secrets, make_pair, run
 
 from casreplay.codec.config import load
 from casreplay.codec.hashing import blob_id
-from casreplay.forensics.triggers.check import check
+from casreplay.forensics.triggers.check import BUILT_IN, check, rule_names
 from casreplay.model.config import Config, ConstraintConfig, IgnoredFinding, TriggerConfig
 from casreplay.model.findings import Severity
 
@@ -24,6 +26,19 @@ def found(before, after, config=None) -> list[tuple[str, str, str, int | None, i
 
 def rules(before, after, config=None) -> list[str]:
     return [row[0] for row in found(before, after, config)]
+
+
+def test_every_rule_has_its_name_in_the_docs_and_is_known_by_it() -> None:
+    page = (Path(__file__).parents[3] / "docs/triggers.md").read_text()
+    cells = [line.split("|")[1] for line in page.splitlines() if line.startswith("| `")]
+    told = {name for cell in cells for name in re.findall(r"`([a-z]+\.[a-z-]+)`", cell)}
+    assert told == set(BUILT_IN)
+    own = Config(
+        triggers=(TriggerConfig("disk", "log", patterns=("No space",)),),
+        constraints=(ConstraintConfig("frozen", "must_not_change", paths=("migrations/",)),),
+    )
+    assert {"disk", "frozen", "aws.access-key", "assign.api-key"} <= rule_names(own)
+    assert rules({"a.toml": b"x = 1\n"}, {"a.toml": b"x = 2\n"})[0] in rule_names(Config())
 
 
 # Deletions
