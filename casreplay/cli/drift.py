@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, Any
 
 import click
 
-from casreplay.cli.drift_tools import make_metrics
+from casreplay.cli.drift_tools import SECONDS, make_metrics
 from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import clock_time, count, iso_time, safe_line
-from casreplay.errors import UsageError
+from casreplay.errors import StoreIOError, UsageError
 from casreplay.history.collector import no_collector
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
@@ -41,7 +41,7 @@ LONG = 10_000
 @click.option("--metric", "names", multiple=True, metavar="NAME", help="What to measure (repeatable).")
 @click.option("--every", default="", metavar="1h|1d|N", help="One snapshot an hour, a day, or every N-th.")
 @click.option("--path", "glob", metavar="GLOB", help="Files that count: and secrets look at.")
-@click.option("--timeout", type=float, metavar="S", help="Seconds until a run:CMD is killed.")
+@click.option("--timeout", type=SECONDS, metavar="S", help="Seconds until a run:CMD is killed.")
 @click.option("--html", "html_file", metavar="FILE", help="Write a page with a picture of each metric.")
 @json_option
 @click.pass_obj
@@ -69,13 +69,12 @@ def drift(session: Session, /, *, span: str | None, names: tuple[str, ...], **op
         found = measure(line, metrics, monitor=progress)
         progress.close()
     if options["html_file"]:
-        with open(session.path(options["html_file"]), "w", encoding="utf-8") as file:
-            file.writelines(_page(session, line, found))
+        _write_page(session, options["html_file"], _page(session, line, found, glob=options["glob"]))
         session.out.note(f"The page is in {options['html_file']}")
     if options["as_json"]:
         session.out.data(_fields(line, found))
         return
-    session.out.lines(_lines(session, line, found))
+    session.out.lines(_lines(session, line, found, glob=options["glob"]))
 
 
 def span_of(session: Session, span: str | None) -> list[Snapshot]:
@@ -101,7 +100,9 @@ def _all(snapshots: Iterable[Snapshot]) -> list[Snapshot]:
     return found
 
 
-def _lines(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:
+def _lines(
+    session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift], *, glob: str | None
+) -> Iterator[str]:
     out = session.out
     first, last = line[0], line[-1]
     yield (
@@ -114,7 +115,7 @@ def _lines(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDri
         if not one.values:
             continue
         yield from _picture(one)
-        yield from _turn_lines(session, one)
+        yield from _turn_lines(session, one, glob=glob)
 
 
 def _summary(one: MetricDrift) -> str:
@@ -143,7 +144,7 @@ def _picture(one: MetricDrift) -> Iterator[str]:
         yield "  " + row
 
 
-def _turn_lines(session: Session, one: MetricDrift) -> Iterator[str]:
+def _turn_lines(session: Session, one: MetricDrift, *, glob: str | None) -> Iterator[str]:
     from casreplay.forensics.drift_plot import number  # noqa: PLC0415 - start-up speed
 
     label_of = session.repository().notes.label_of
@@ -160,9 +161,10 @@ def _turn_lines(session: Session, one: MetricDrift) -> Iterator[str]:
         largest = one.turns[0]
         from shlex import quote  # noqa: PLC0415 - one line of one command
 
+        seen = f" --path {quote(safe_line(glob))}" if glob else ""
         yield (
             f"  Look closer: casreplay bisect {short(largest.last.id)} {short(largest.first.id)}"
-            f" --metric {quote(safe_line(one.name))}"
+            f" --metric {quote(safe_line(one.name))}{seen}"
         )
 
 
@@ -205,7 +207,17 @@ def _metric_fields(one: MetricDrift) -> dict[str, Any]:
     }
 
 
-def _page(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift]) -> Iterator[str]:
+def _write_page(session: Session, name: str, page: Iterator[str]) -> None:
+    try:
+        with open(session.path(name), "w", encoding="utf-8") as file:
+            file.writelines(page)
+    except OSError as error:
+        raise StoreIOError(f"Cannot write {name}: {error.strerror}", path=name) from error
+
+
+def _page(
+    session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrift], *, glob: str | None
+) -> Iterator[str]:
     """A self-contained page: no script, nothing loaded from elsewhere."""
     from html import escape  # noqa: PLC0415 - only with --html
 
@@ -224,7 +236,7 @@ def _page(session: Session, line: Sequence[Snapshot], found: Sequence[MetricDrif
         yield f"<h2>{escape(safe_line(one.name))}</h2><p>{escape(_summary(one).strip())}</p>\n"
         if one.values and one.shape.kind != "constant":
             yield svg(one.values, [turn.change.at for turn in one.turns], safe_line(one.name)) + "\n"
-        turns = [escape(text.strip()) for text in _turn_lines(session, one)]
+        turns = [escape(text.strip()) for text in _turn_lines(session, one, glob=glob)]
         if turns:
             yield "<ul>" + "".join(f"<li><code>{text}</code></li>" for text in turns) + "</ul>\n"
     yield "</html>\n"

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import math
 import re
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack
-from typing import TYPE_CHECKING, Protocol
+from typing import TYPE_CHECKING, Any, Protocol
+
+import click
 
 from casreplay.cli.session import Session
 from casreplay.errors import UsageError
@@ -14,8 +17,21 @@ from casreplay.model.objects import Snapshot
 if TYPE_CHECKING:
     from casreplay.forensics.drift_metrics import Metric, MetricTools
 
-__all__ = ["Regex", "compile_pattern", "compile_regex", "make_metrics", "secret_scanner"]
+__all__ = ["SECONDS", "Regex", "compile_pattern", "compile_regex", "make_metrics", "secret_scanner"]
 
+
+class Seconds(click.types.FloatParamType):
+    """A time limit: a finite number above zero."""
+
+    def convert(self, value: Any, param: click.Parameter | None, ctx: click.Context | None) -> float:
+        """The number, or a usage error."""
+        found = float(super().convert(value, param, ctx))
+        if not 0 < found < math.inf:
+            self.fail(f"{value} is no number of seconds above zero", param, ctx)
+        return found
+
+
+SECONDS = Seconds()
 _NUMBER = re.compile(rb"[-+]?\d+(?:\.\d+)?(?:[eE][-+]?\d+)?")
 
 

@@ -27,6 +27,20 @@ def test_steps_are_listed_with_the_command_that_looks_closer(long):
     assert '"step 9"' in closer.out.split("is the first bad")[0]
 
 
+def test_the_command_that_looks_closer_looks_at_the_same_files(cli):
+    for number in range(12):
+        cli.write("a.py", "TODO\n" * (1 + (number >= 6)))
+        cli.write("b.txt", "TODO\n" * (1 + (number < 6)))
+        cli(f"commit -m 'step {number}'")
+    result = cli("drift --metric count:TODO --path *.py")
+    line = next(line for line in result.out.splitlines() if "Look closer" in line)
+    assert '"step 6"' in cli(line.partition("casreplay ")[2]).out.split("is the first bad")[0]
+
+
+def test_a_page_that_cannot_be_written_is_named(long):
+    assert "Cannot write ../nowhere/x.html" in long("drift --html ../nowhere/x.html", code=1).err
+
+
 def test_the_json_names_snapshots_and_gives_the_series(long):
     rows = long("log --json").json[::-1]
     found = long("drift good..@ --metric size:notes/MEMORY.md --metric files --json").json
