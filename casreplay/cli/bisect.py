@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import click
 
 from casreplay.cli import bisect_ask, bisect_hand, bisect_view, bisect_what
+from casreplay.cli.drift_tools import SECONDS
 from casreplay.cli.options import Group, json_option, snapshot_argument
 from casreplay.cli.session import Session
 from casreplay.errors import UsageError
@@ -101,7 +102,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
     options = [
         click.option("--all", "find_all", is_flag=True, help="Find every flip, not one boundary."),
         click.option("-j", "--jobs", type=click.IntRange(1), default=1, metavar="N", help="Runs at once."),
-        click.option("--timeout", type=float, metavar="S", help="Seconds until a run is killed and skipped."),
+        click.option("--timeout", type=SECONDS, metavar="S", help="Seconds until a run is killed, a skip."),
         click.option(
             "--confirm", type=click.IntRange(0, 1000), default=3, metavar="K", show_default=True,
             help="Re-runs on each side of the boundary.",
@@ -112,7 +113,7 @@ def search_options(function: Callable[..., Any]) -> Callable[..., Any]:
         ),
         click.option("--watch", multiple=True, metavar="PATH", help="The command reads only this."),
         click.option("--trace", is_flag=True, help="Watch what CMD reads: fewer runs (Linux, needs strace)."),
-        click.option("--budget", type=float, metavar="S", help="Stop searching after S seconds."),
+        click.option("--budget", type=SECONDS, metavar="S", help="Stop searching after S seconds."),
         click.option("--max-skips", type=click.IntRange(1), default=32, metavar="N", show_default=True,
                      help="Untestable snapshots before the interval is reported."),
         click.option("--no-cache", is_flag=True, help="Neither use nor keep verdicts of earlier runs."),
@@ -196,13 +197,15 @@ def _called(session: Session, request: BisectRequest, options: dict[str, Any]) -
     store = session.repository().store
     with ExitStack() as stack:
         if options["trigger"]:
-            name = f"trigger {options['trigger']}"
-            judge = bisect_what.trigger_judge(session, exact, options["trigger"])
-        else:
-            name = f"metric {options['metric']}"
-            judge = bisect_what.metric_judge(session, exact, options["metric"], options["glob"], stack)
-            if not options["metric"].startswith("run:"):
-                return bisect_each(store, exact, judge, name=name)
+            name = ("not " if options["invert"] else "") + f"trigger {options['trigger']}"
+            judge = bisect_what.trigger_judge(session, exact, options["trigger"], invert=options["invert"])
+            found = bisect_callable(store, exact, judge, name=name)
+            # The two snapshots alone decide what fires: a flip is a fact, not a guess.
+            return replace(found, posterior=1.0) if found.posterior is not None else found
+        name = f"metric {options['metric']}"
+        judge = bisect_what.metric_judge(session, exact, options["metric"], options["glob"], stack)
+        if not options["metric"].startswith("run:"):
+            return bisect_each(store, exact, judge, name=name)
         return bisect_callable(store, exact, judge, name=name)
 
 
@@ -211,6 +214,8 @@ def _request(session: Session, good: str, bad: str, options: dict[str, Any]) -> 
     from casreplay.history.bisect_session import BisectRequest  # noqa: PLC0415 - start-up speed
 
     repository = session.repository()
+    # Who wants the minimal change in a file wants it looked for, whatever its size.
+    minimize = True if options["patch_file"] and options["minimize"] is None else options["minimize"]
     search = SearchOptions(confirm=options["confirm"], max_skips=options["max_skips"])
     if options["flake_rate"]:
         search = replace(search, rates=_rates(options["flake_rate"]))
@@ -223,7 +228,7 @@ def _request(session: Session, good: str, bad: str, options: dict[str, Any]) -> 
         watch=tuple(session.workspace_path(text) for text in options["watch"]),
         first_parent=options["first_parent"],
         any_failure=options["any_failure"],
-        minimize=options["minimize"],
+        minimize=minimize,
         budget_s=options["budget"],
         use_cache=not options["no_cache"],
         trace=options["trace"],

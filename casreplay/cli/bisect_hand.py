@@ -84,13 +84,16 @@ class Hand:
         line = self.line()
         places = {one.id.hex(): one for one in line.snapshots}
         found = Bisector(line.size, OPTIONS)
-        found.mark(0, Verdict.GOOD)
-        if line.size > 1:
+        told = {(row.snapshot, row.verdict) for row in self.state.rows}
+        # An end is what it was named, even where no row of an edited or one-shot log says so.
+        if (self.state.good, Verdict.GOOD) not in told:
+            found.mark(0, Verdict.GOOD)
+        if (self.state.bad, Verdict.BAD) not in told and line.size > 1:
             found.mark(line.size - 1, Verdict.BAD)
         for row in self.state.rows:
             one = places.get(row.snapshot)
             position = line.position_of(one) if one is not None else None
-            if position is not None and row.snapshot not in (self.state.good, self.state.bad):
+            if position is not None:
                 found.mark(position, row.verdict)
         return found
 
@@ -100,8 +103,19 @@ class Hand:
         return step if isinstance(step, Outcome) else (self.line().first(step.positions[0]), step)
 
     def add(self, snapshot: Snapshot, verdict: Verdict) -> None:
+        """Record a verdict and keep it."""
+        self.note(snapshot, verdict)
+        self.save()
+
+    def note(self, snapshot: Snapshot, verdict: Verdict) -> None:
         """Record a verdict; the first good and the first bad one name the ends."""
         shown = snapshot.id.hex()
+        if self.is_open and shown in (self.state.good, self.state.bad):
+            end = "good" if self.state.good else "bad"
+            raise UsageError(
+                f"{bisect_view.snapshot_name(self.session, snapshot)} is the {end} end",
+                hint="Name another snapshot, or casreplay bisect start begins anew",
+            )
         if verdict is Verdict.GOOD and not self.state.good:
             self.state = replace(self.state, good=shown)
         elif verdict is Verdict.BAD and not self.state.bad:
@@ -113,13 +127,15 @@ class Hand:
             )
         self.state = self.state.with_row(VerdictRow(shown, verdict, "person", why="manual"))
         self._line = None
-        self.save()
 
     def tell(self) -> int:
         """Say what comes next, or the answer."""
         out = self.session.out
         if self.is_open:
             missing = "good" if not self.state.good else "bad"
+            if out.json:
+                out.data({"status": "running", "next": None, "remaining": None})
+                return 0
             out.line(f"Now name a {missing} snapshot: casreplay bisect {missing} SNAPSHOT")
             return 0
         found = self.candidate()
@@ -138,7 +154,7 @@ class Hand:
             f"Next: {bisect_view.snapshot_name(self.session, snapshot)}"
             f"  ({step.remaining:,} left, about {count(steps, 'step')})"
         )
-        out.note("casreplay bisect view puts it into a folder; then bisect good, bad or skip")
+        out.note("casreplay bisect view puts it into a folder; then, back here, bisect good, bad or skip")
         return 0
 
     def report(self, outcome: Outcome) -> BisectReport:
@@ -163,11 +179,12 @@ def start(session: Session, /, *, good: str | None, bad: str | None, **options: 
         watch=[display(session.workspace_path(path)) for path in options["watch"]],
         first_parent=options["first_parent"],
     )
+    named = (good, Verdict.GOOD), (bad, Verdict.BAD)
+    ends = [(repository.snapshot(name), verdict) for name, verdict in named if name]
     hand = Hand(session, BisectState(settings=settings))
+    for snapshot, verdict in ends:
+        hand.note(snapshot, verdict)
     hand.save()
-    for name, verdict in ((good, Verdict.GOOD), (bad, Verdict.BAD)):
-        if name:
-            hand.add(repository.snapshot(name), verdict)
     return hand.tell()
 
 
@@ -286,7 +303,9 @@ def reset(session: Session) -> None:
     session.out.confirm("The bisect is forgotten")
 
 
-@command("view", examples=["cd $(casreplay bisect view)", "casreplay bisect view --dir /tmp/look"])
+@command(
+    "view", examples=["(cd $(casreplay bisect view) && make test)", "casreplay bisect view --dir /tmp/look"]
+)
 @click.option("--dir", "folder", metavar="DIR", help="An empty or new folder outside the workspace.")
 @click.pass_obj
 def view(session: Session, *, folder: str | None) -> None:

@@ -126,7 +126,10 @@ def _verdict(session: Session, report: BisectReport) -> str:
     if report.status is Status.ENDPOINTS_AGREE:
         hint = "; the flips between are below" if report.flips else ""
         return f"No culprit: {report.reason or 'the ends agree'}{hint}."
-    hint = " Swap them, or add --invert." if report.reason == ENDS_SWAPPED else ""
+    is_swapped = report.reason == ENDS_SWAPPED
+    hint = (
+        " Swap them, or turn the predicate round (add --invert; of a command, ! CMD)." if is_swapped else ""
+    )
     return f"No answer: {report.reason}.{hint}"
 
 
@@ -222,8 +225,10 @@ def _hunk_text(culprit: Culprit | None) -> str:
 def _closing(report: BisectReport) -> Iterator[str]:
     good = report.last_good
     unsaid = []
+    if report.status is Status.FOUND and report.reason:
+        unsaid.append(f"{report.reason}: it was neither confirmed nor shrunk")
     if report.untested:
-        unsaid.append(f"{report.untested:,} snapshots inside the answer were not tested")
+        unsaid.append(f"{count(report.untested, 'snapshot')} inside the answer not tested")
     if report.largest_gap and report.status in (Status.FOUND, Status.INTERVAL):
         unsaid.append(
             f"a shorter window of up to {report.largest_gap:,} states could hide elsewhere (--all looks)"

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from casreplay.cli.drift_tools import compile_pattern, make_metrics, secret_scanner
 from casreplay.cli.session import Session
-from casreplay.errors import UsageError
+from casreplay.errors import StoreIOError, UsageError
 from casreplay.history import predicates
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.path_globs import covering
@@ -52,12 +52,20 @@ def predicate(
     Raises:
         UsageError: several, or one that cannot be understood.
     """
-    given = [kind for kind in KINDS if options[kind]]
+    given = [kind for kind in KINDS if options[kind] not in (None, False)]
+    names = " and ".join("--" + kind.removesuffix("_line").replace("_", "-") for kind in given)
     if len(given) > 1:
-        names = " and ".join("--" + kind.removesuffix("_line").replace("_", "-") for kind in given)
         raise UsageError(f"{names}: one predicate at a time")
+    if given and options[given[0]] == "":
+        raise UsageError(f"{names} is empty")
     if options["glob"] and given not in (["grep"], ["secret"], ["metric"]):
         raise UsageError("--path needs --grep, --secret or --metric")
+    if options["patch_file"] and (not given or given[0] in ("metric", "trigger")):
+        raise UsageError("--patch needs a command or a fact about the files")
+    if options["patch_file"] and options["minimize"] is False:
+        raise UsageError("--patch and --no-minimize exclude each other")
+    if options["invert"] and given == ["metric"]:
+        raise UsageError("--invert has no meaning with --metric: BAD is bad by its value there")
     if options["trace"] and given != ["run_line"]:
         raise UsageError("--trace needs --run", hint="Built-in predicates are exact without it")
     if not given or given in (["trigger"], ["metric"]):
@@ -129,18 +137,30 @@ def metric_judge(
     return judge
 
 
-def trigger_judge(session: Session, request: BisectRequest, name: str) -> Callable[[Snapshot], Verdict]:
-    """Bad where a rule called ``name`` (or ``name.`` and more) fires between GOOD and the snapshot."""
-    from casreplay.forensics.triggers.history import check_snapshots  # noqa: PLC0415 - start-up speed
+def trigger_judge(
+    session: Session, request: BisectRequest, name: str, *, invert: bool
+) -> Callable[[Snapshot], Verdict]:
+    """Bad where a rule called ``name`` (or ``name.`` and more) fires between GOOD and the snapshot.
+
+    Raises:
+        UsageError: there is no such rule.
+    """
+    from casreplay.forensics.triggers.check import rule_names  # noqa: PLC0415 - start-up speed
+    from casreplay.forensics.triggers.history import check_snapshots  # noqa: PLC0415 - as above
 
     repository = session.repository()
+    wanted = {one for one in rule_names(repository.config) if one == name or one.startswith(name + ".")}
+    if not wanted:
+        raise UsageError(
+            f"There is no trigger {name!r}",
+            hint="docs/triggers.md lists them; casreplay check GOOD BAD --json names those that fire",
+        )
 
     def judge(snapshot: Snapshot) -> Verdict:
-        if snapshot.id == request.good.id:
-            return Verdict.GOOD
-        found = check_snapshots(repository, request.good, snapshot).findings
-        fires = any(f.rule == name or f.rule.startswith(name + ".") for f in found)
-        return Verdict.BAD if fires else Verdict.GOOD
+        fires = snapshot.id != request.good.id and any(
+            finding.rule in wanted for finding in check_snapshots(repository, request.good, snapshot).findings
+        )
+        return Verdict.BAD if fires is not invert else Verdict.GOOD
 
     return judge
 
@@ -153,17 +173,21 @@ def _split(text: str, shape: str) -> tuple[str, str]:
 
 
 def write_patch(session: Session, report: BisectReport, file: str | None) -> None:
-    """Write the minimal change (or, without one, nothing) to ``file``.
+    """Write the minimal change to ``file``; without one say so.
 
     Raises:
-        UsageError: there is no minimal change to write.
+        StoreIOError: the file cannot be written.
     """
     if file is None:
         return
     if report.shrunk is None:
-        raise UsageError("There is no minimal change to write", hint="--minimize looks for one")
-    with open(session.path(file), "wb") as out:
-        out.write(report.shrunk.patch)
+        session.out.warning(f"There is no minimal change to write; {file} was left alone")
+        return
+    try:
+        with open(session.path(file), "wb") as out:
+            out.write(report.shrunk.patch)
+    except OSError as error:
+        raise StoreIOError(f"Cannot write {file}: {error.strerror}", path=file) from error
     session.out.note(f"The minimal change is in {file}")
 
 
@@ -172,7 +196,10 @@ def open_incident(session: Session, report: BisectReport, title: str | None) -> 
 
     Empty without a title, without both snapshots, or when the pattern was called wrongly flagged.
     """
-    if title is None or report.last_good is None or report.first_bad is None:
+    if title is None:
+        return ""
+    if report.last_good is None or report.first_bad is None:
+        session.out.warning("No incident was opened: there is no step to analyse")
         return ""
     from casreplay.cli.analyze import incident_database  # noqa: PLC0415 - start-up speed
     from casreplay.forensics import analysis  # noqa: PLC0415 - as above

@@ -137,12 +137,30 @@ def test_ends_the_wrong_way_round_are_said(story):
     found = story("bisect @ good --grep broken --json", code=23).json
     assert found["reason"] == "the good end is bad and the bad end is good"
     assert found["first_bad"] is None
+    assert "add --invert" in story("bisect @ good --grep broken", code=23).out
+    assert "of a command, ! CMD" in story(f"bisect @ good --run '{CHECK}'", code=23).out
 
 
 def test_a_command_that_does_not_exist_stops_everything(story):
-    result = story("bisect good @ --run no-such-program-anywhere", code=1)
-    assert "cannot judge" in result.err
+    result = story("bisect good @ --run no-such-program-anywhere", code=23)
+    assert "No answer: the command cannot judge (exit 127): " in result.out
+    found = story("bisect good @ --run 'exit 200' --json", code=23).json
+    assert (found["status"], found["reason"]) == ("aborted", "the command cannot judge (exit 200)")
     assert probe_folders() == []
+
+
+def test_a_half_changed_folder_that_cannot_be_judged_does_not_cost_the_answer(cli):
+    for number in range(8):
+        broken = number >= 4
+        cli.write("tool2" if broken else "tool1", "exit 1\n" if broken else "exit 0\n")
+        if number == 4:
+            cli.remove("tool1")
+        cli.write("check.sh", f"[ -e tool{1 + broken} ] || exit 127; sh tool{1 + broken}\n")
+        cli.write("counter.txt", f"{number}\n")
+        cli(f"commit -m 'step {number}'")
+    found = cli("bisect @~7 @ --run 'sh check.sh' --json").json
+    assert found["first_bad"] == cli("log --json").json[3]["id"]
+    assert [c["path"] for c in found["culprits"]] == ["check.sh", "tool2"]
 
 
 def test_an_untestable_block_leaves_an_interval(story):
@@ -169,6 +187,20 @@ def test_the_patch_of_the_minimal_change_applies(story, tmp_path):
     assert "line 3\n" in (tmp_path / "app.txt").read_text()
 
 
+def test_who_wants_the_patch_gets_it_of_one_changed_file_too_and_loses_no_exit_code(story):
+    story("bisect good @ --run 'grep -q off flag.txt' --budget 60")
+    story.write("flag.txt", "on\nreally\n")
+    story("commit -m last")
+    story("bisect @~1 @ --run '! grep -q really flag.txt' --patch ../one.patch")
+    assert "+really" in (story.folder.parent / "one.patch").read_text()
+    result = story("bisect good @ --run true --patch ../none.patch --incident nothing", code=22)
+    assert "no minimal change" in result.err
+    assert "No incident was opened" in result.err
+    assert not (story.folder.parent / "none.patch").exists()
+    refused = story("bisect good @ --exists notes/why.md --patch ../nowhere/x.patch", code=1)
+    assert "Cannot write ../nowhere/x.patch" in refused.err
+
+
 @pytest.mark.parametrize(
     "line",
     [
@@ -181,6 +213,14 @@ def test_the_patch_of_the_minimal_change_applies(story, tmp_path):
         "bisect good @ --run true --flake-rate 0.7",
         "bisect good @ --run true --invert",
         "bisect good @ --exists a --path '*.py'",
+        "bisect good @ --exists ''",
+        "bisect good @ --run true --timeout 0",
+        "bisect good @ --run true --budget nan",
+        "bisect good @ --run true --budget -1",
+        "bisect good @ --trigger no-such-rule",
+        "bisect good @ --metric files --invert",
+        "bisect good @ --metric files --patch x.patch",
+        "bisect good @ --exists a --no-minimize --patch x.patch",
     ],
 )
 def test_wrong_calls_are_usage_errors(story, line):
@@ -212,6 +252,37 @@ def test_a_search_by_hand_from_start_to_reset(story):
     assert '"step 17"' in story("bisect replay ../saved.jsonl").out
 
 
+def test_the_json_of_a_search_by_hand_without_its_ends(story):
+    waiting = {"status": "running", "next": None, "remaining": None}
+    assert story("bisect start --json").json == waiting
+    assert story("bisect bad @ --json").json == waiting
+
+
+def test_one_snapshot_cannot_be_both_ends_and_a_wrong_name_forgets_nothing(story):
+    story("bisect start good @")
+    before = story("bisect log").raw
+    story("bisect start good good", code=2)
+    story("bisect start good nonsense", code=1)
+    assert story("bisect log").raw == before
+    story("bisect start")
+    story("bisect good good")
+    story("bisect bad good", code=2)
+    assert story("bisect status --json").json["bad"] is None
+
+
+def test_contradicting_marks_by_hand_come_to_an_end(story):
+    rows = [row["id"] for row in story("log --json").json[::-1]]
+    story("bisect start good @")
+    story("bisect good @~15")
+    found = story("bisect bad @~15 --json").json
+    asked = []
+    while found["status"] == "running":
+        assert len(asked) < 60
+        asked.append(rows.index(found["next"]))
+        found = story(f"bisect {'bad' if asked[-1] >= 17 else 'good'} --json", code=None).json
+    assert (found["status"], found["first_bad"]) == ("found", rows[17])
+
+
 def test_marks_outside_the_range_and_broken_logs_are_refused(story):
     story("bisect start @~20 @~10")
     story("bisect good @", code=2)
@@ -223,7 +294,7 @@ def test_marks_outside_the_range_and_broken_logs_are_refused(story):
 PROGRAM = "import sys; from casreplay.cli.main import main; sys.argv[0] = 'casreplay'; main()"
 
 
-@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM])
+@pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
 def test_an_interrupted_bisect_leaves_nothing_and_goes_on_where_it_was(story, tmp_path, number):
     begun = tmp_path / "begun"
     os.mkfifo(begun)
@@ -239,7 +310,7 @@ def test_an_interrupted_bisect_leaves_nothing_and_goes_on_where_it_was(story, tm
         assert select.select([waiting], [], [], 20)[0]
     assert [p for p in tmp_path.iterdir() if p.name.startswith(PREFIX)]
     process.send_signal(number)
-    assert process.wait(20) == (130 if number == signal.SIGINT else 143)
+    assert process.wait(20) == 128 + number
     assert not [p for p in tmp_path.iterdir() if p.name.startswith(PREFIX)]
     (tmp_path / "second").mkdir()
     done = subprocess.run(
@@ -278,7 +349,10 @@ def test_secrets_and_triggers_are_predicates(story):
     assert [flip["first"] for flip in found["flips"]] == [rows[n]["id"] for n in (30, 31, 32)]
     assert [c["path"] for c in found["culprits"]] == ["deploy.env"]
     config = story("bisect good @~3 --trigger config --json").json
-    assert config["first_bad"] == rows[9]["id"]
+    assert (config["first_bad"], config["posterior"]) == (rows[9]["id"], 1)
+    turned = story("bisect good @~3 --trigger config.key-changed --invert --json", code=23).json
+    assert turned["reason"] == "the good end is bad and the bad end is good"
+    assert turned["predicate"] == "not trigger config.key-changed"
 
 
 def test_an_edited_script_outside_the_snapshots_is_another_predicate(story, tmp_path):
