@@ -32,7 +32,7 @@ from casreplay.history.times import format_time, parse_time
 from casreplay.model.ids import SnapshotId, is_hex_prefix, short
 from casreplay.model.objects import Snapshot
 
-__all__ = ["NameResolver", "NoNotes", "Notes", "split_range"]
+__all__ = ["NameResolver", "Notes", "split_range"]
 
 MAX_CANDIDATES = 10
 MAX_SUGGESTIONS = 3
@@ -92,23 +92,6 @@ class Notes(Protocol):
 
     def tags_of(self, snapshot: Snapshot) -> tuple[str, ...]:
         """The tags that count."""
-
-
-class NoNotes:
-    """``Notes`` of a history in which nothing was changed after the commit."""
-
-    def called(self, name: str) -> list[SnapshotId]:
-        """None at all."""
-        del name
-        return []
-
-    def label_of(self, snapshot: Snapshot) -> str:
-        """The label given at commit time."""
-        return snapshot.label
-
-    def tags_of(self, snapshot: Snapshot) -> tuple[str, ...]:
-        """The tags given at commit time."""
-        return snapshot.tags
 
 
 class NameResolver:

@@ -6,7 +6,7 @@ import pytest
 from support.list_log import ListLog, snapshot
 
 from casreplay.errors import AmbiguousNameError, UnknownNameError, UsageError
-from casreplay.history.names import NameResolver, NoNotes, nearest, split_range, split_steps
+from casreplay.history.names import NameResolver, nearest, split_range, split_steps
 
 MINUTE = 60 * 10**9
 
@@ -15,7 +15,7 @@ def with_id(sequence, prefix, **fields):
     return snapshot(sequence, id=bytes.fromhex(prefix.ljust(64, "0")), **fields)
 
 
-class LaterNotes(NoNotes):
+class LaterNotes:
     def __init__(self, labels=None, tags=None):
         self.labels, self.tags = labels or {}, tags or {}
 
@@ -41,7 +41,7 @@ HISTORY = [
 
 
 def resolver(log=None, notes=None, now=5 * MINUTE):
-    return NameResolver(ListLog(*HISTORY) if log is None else log, lambda: now, notes or NoNotes(), UTC)
+    return NameResolver(ListLog(*HISTORY) if log is None else log, lambda: now, notes or LaterNotes(), UTC)
 
 
 @pytest.mark.parametrize(
