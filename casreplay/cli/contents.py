@@ -167,8 +167,9 @@ def print_path(
     blob = entry.blob_id
     if blob is None:
         state = entry.state.name.lower().replace("_", " ")
-        what = state if entry.kind.has_content else entry.kind.name.lower().replace("_", " ")
-        raise UnknownNameError(f"{short(snapshot.id)} holds no content of {display(path)}: {what}")
+        kind = entry.kind.name.lower().replace("_", " ")
+        why = f"it was {state}" if entry.kind.has_content else f"it is a {kind}"
+        raise UnknownNameError(f"{short(snapshot.id)} holds no content of {display(path)}: {why}")
     if entry.state is not EntryState.COMPLETE:
         session.out.warning(
             f"{display(path)} was {entry.state.name.lower()} when it was read; this is what was kept"

@@ -10,7 +10,7 @@ from casreplay.cli.options import command, json_option, snapshot_argument
 from casreplay.cli.session import Session
 from casreplay.cli.shapes import snapshot_fields
 from casreplay.cli.text import clock_time, columns, iso_time, safe, safe_line
-from casreplay.errors import UsageError
+from casreplay.errors import AmbiguousNameError, UsageError
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
 
@@ -51,7 +51,19 @@ def tag(session: Session, *, name: str | None, snapshot: str, delete: bool, as_j
         return
     target = repository.snapshot(snapshot)
     repository.notes.add_tags(target.id, [name])
+    _say_if_ambiguous(session, name)
     _answer(session, _fields(session, target), f"{short(target.id)} has the tag {name}", as_json=as_json)
+
+
+def _say_if_ambiguous(session: Session, name: str) -> None:
+    """A tag may stand on several snapshots, for ``prune --keep-tag``; as a name it is of no use then."""
+    try:
+        session.repository().snapshot(name)
+    except AmbiguousNameError as error:
+        session.out.note(
+            f"{safe_line(error.message)}, so it names none of them now; to move a tag, first: "
+            f"casreplay tag --delete {safe_line(name)}"
+        )
 
 
 def _list_tags(session: Session, *, as_json: bool) -> None:

@@ -28,6 +28,8 @@ __all__ = ["Annotations", "Note", "check_label", "check_tag"]
 NAME = "annotations"
 MAX_LABEL_CHARACTERS = 1000
 MAX_TAG_CHARACTERS = 200
+WIDE_SPACES = "\u00a0\u3000"
+"""Spaces that Python counts as not printable though people type them; a terminal takes them as they are."""
 MAX_NOTE_CHARACTERS = 100_000
 MAX_LINE_BYTES = 1 << 20
 
@@ -57,7 +59,7 @@ class Note(NamedTuple):
 
 
 def check_label(label: str) -> str:
-    """``label`` if it may be one: at most 1,000 characters, none of them a control character.
+    """``label`` if it may be one: at most 1,000 characters, all of which show.
 
     Raises:
         UsageError: it may not.
@@ -79,9 +81,18 @@ def check_tag(tag: str) -> str:
 def _checked(what: str, text: str, limit: int) -> str:
     if len(text) > limit:
         raise UsageError(f"A {what} of {len(text)} characters is over the limit of {limit}")
-    if not text.isprintable():
-        raise UsageError(f"A {what} must not hold control characters", hint="Use a note for longer texts")
+    hidden = next((char for char in text if not char.isprintable() and char not in WIDE_SPACES), None)
+    if hidden is not None:
+        raise UsageError(f"A {what} must not hold {_described(hidden)}", hint="Use a note for longer texts")
     return text
+
+
+def _described(char: str) -> str:
+    code = ord(char)
+    if 0xDC80 <= code <= 0xDCFF:  # how Python carries an argument's bytes that it cannot decode
+        return f"bytes that are not UTF-8 (\\x{code - 0xDC00:02x})"
+    kind = "control characters" if code < 32 or 127 <= code < 160 else "characters that do not show"
+    return f"{kind} (U+{code:04X})"
 
 
 class Annotations:

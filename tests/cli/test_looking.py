@@ -252,6 +252,24 @@ def test_tags_labels_and_notes_change_without_a_new_snapshot(history):
     assert len(history("log --json").json) == 3
 
 
+def test_a_tag_given_twice_is_said_to_name_nothing(history):
+    assert history("tag fresh").err == ""
+    assert "'good' fits 2 snapshots, so it names none of them now" in history("tag good").err
+    history("diff good", code=2)
+    history("tag --delete good")
+    assert history("tag good").err == ""
+    assert history("diff good --summary").code == 0
+
+
+def test_what_has_no_content_is_said_in_words(cli):
+    os.mkfifo(cli.folder / "pipe")
+    cli.write("big", "x" * 10)
+    cli.write("casreplay.json", '{"MAX_FILE_SIZE": 9}')
+    cli("commit")
+    assert "holds no content of pipe: it is a fifo\n" in cli("cat @ pipe", code=1).err
+    assert "holds no content of big: it was too large\n" in cli("cat @ big", code=1).err
+
+
 @pytest.mark.parametrize("line", ["tag @x", "label @ 'two\nlines'", "tag ''"])
 def test_names_that_cannot_be_are_refused(history, line):
     history(line, code=2)

@@ -10,7 +10,7 @@ from hypothesis import strategies as st
 from support.list_log import snapshot
 
 from casreplay.errors import UsageError
-from casreplay.history.annotations import Annotations, Note
+from casreplay.history.annotations import Annotations, Note, check_label
 from casreplay.store.files import Files, OsFiles
 from casreplay.store.locks import Leases
 
@@ -162,3 +162,21 @@ def test_any_text_comes_back(tmp_path_factory, text):
     store = Folder(str(folder), OsFiles())
     opened(store).add_note(TWO.id, text)
     assert opened(store).notes_of(TWO)[0].text == text
+
+
+@pytest.mark.parametrize(
+    ("label", "named"),
+    [
+        ("a\nb", "control characters (U+000A)"),
+        ("caf\udce9", "bytes that are not UTF-8 (\\xe9)"),
+        ("zero\u200bwidth", "characters that do not show (U+200B)"),
+    ],
+)
+def test_what_a_label_must_not_hold_is_named(label, named):
+    with pytest.raises(UsageError) as caught:
+        check_label(label)
+    assert caught.value.message == f"A label must not hold {named}"
+
+
+def test_spaces_that_people_type_are_letters_of_a_label():
+    assert check_label("20\u00a0km\u3000\u00fc") == "20\u00a0km\u3000\u00fc"
