@@ -257,7 +257,7 @@ def decode_snapshot(canonical: bytes) -> Snapshot:
     """The snapshot in ``canonical``; its id is computed, not believed.
 
     Raises:
-        CorruptError: not canonical JSON, a missing key or a value of the wrong type.
+        CorruptError: not JSON, a missing key or a value of the wrong type.
     """
     try:
         fields = json.loads(canonical)

@@ -2,8 +2,8 @@
 
 The rules of every system hold on every system: a store written on Linux must not
 attack whoever restores it on Windows or macOS. ``is_unsafe_name`` is what capture
-never produces and what ``fsck`` and ``restore`` both refuse; ``portability_problem``
-is what only some systems cannot hold, and is refused there and reported elsewhere.
+never produces and what every reader of a tree refuses. What only some systems cannot
+hold is told by ``workspace.names``, refused there and reported elsewhere.
 """
 
 from __future__ import annotations

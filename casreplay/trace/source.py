@@ -1,7 +1,7 @@
 """The seam between what an agent left behind and decisions: records in, marked records out.
 
-Agents' own transcript formats will implement ``EventSource`` beside plain text. A source
-is total: bytes it cannot read become a ``Problem``, never an exception.
+Plain text is the one source there is; a transcript format of an agent's own would be another.
+A source is total: bytes it cannot read become a ``Problem``, never an exception.
 """
 
 from __future__ import annotations

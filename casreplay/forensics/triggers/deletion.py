@@ -1,6 +1,6 @@
 """Unexpected deletions: gone, not renamed, not ignored; how bad depends on what the file was for.
 
-Not in this module: whether a transcript names the deletion (``forensics.claims`` can tell) and
+Not in this module: whether an agent said it would delete the file, which nobody looks at, and
 what of it can be brought back (``forensics.loss``).
 """
 
