@@ -77,15 +77,12 @@ def import_git(
     # A writer for the whole import, though it writes nothing: its share of the lock keeps what one batch
     # stored, and what the next builds on, until the log names it.
     with store.writer():
-        head = store.log.head()
-        known = head.extra.get("git.commit", "") if head is not None else ""
-        ids = [one.id for one in found]
-        skipped = ids.index(known) + 1 if known in ids else 0
+        start, skipped = _last_known(store, found)
         base = found[skipped - 1].tree if skipped else None
         wanted = found[skipped:]
         monitor.stage("importing", len(wanted), "commits")
         with BlobReader(repository) as blobs:
-            job = _Import(store, blobs, head if skipped else None)
+            job = _Import(store, blobs, start)
             trees = [one.tree for one in wanted]
             changes = deltas(repository, trees if base is None else [base, *trees])
             if base is not None:
@@ -94,6 +91,22 @@ def import_git(
     return Imported(
         recorded, skipped, job.read_blobs, tuple(job.problems), store.log.head() if recorded else None
     )
+
+
+def _last_known(store: CommitStore, found: Sequence[GitCommit]) -> tuple[Snapshot | None, int]:
+    """The snapshot of the last commit of ``found`` that has one, and how many commits end with it.
+
+    Cost: the log, back to the snapshot of the very last commit.
+    """
+    places = {commit.id: number for number, commit in enumerate(found, 1)}
+    last, skipped = None, 0
+    for one in store.log.newest_first() if places else ():
+        number = places.get(one.extra.get("git.commit", ""), 0)
+        if number > skipped:
+            last, skipped = one, number
+        if skipped == len(places):
+            break
+    return last, skipped
 
 
 class _Import:

@@ -7,6 +7,7 @@ import subprocess
 import pytest
 
 from casreplay.errors import LockedError, UsageError
+from casreplay.history.commit import CommitOptions
 from casreplay.history.gc import GcRules, collect
 from casreplay.history.gitexport import GitExport, quoted
 from casreplay.history.gitimport import import_git
@@ -179,6 +180,20 @@ def test_what_is_exported_comes_back_as_the_same_files(git, repository, tmp_path
         f"{line[-1].label}|A U Thor|{line[-1].time_ns // 10**9}"
     )
     assert export.left_out == 0
+
+
+def test_an_import_goes_on_behind_what_was_recorded_in_between(git, repository, tmp_path):
+    half, all_of_it = git("rev-list", "--reverse", "--topo-order", "HEAD").split()[3], 8
+    assert import_git(repository.store, str(git.folder), revisions=half).snapshots
+    (tmp_path / "work" / "own.txt").write_text("mine\n")
+    repository.commit(CommitOptions(label="mine"))
+    done = import_git(repository.store, str(git.folder))
+    assert done.snapshots + done.skipped == all_of_it
+    assert done.skipped > 0
+    newest = next(iter(repository.snapshots()))
+    assert files_of(repository, newest) == git.files("HEAD")
+    again = import_git(repository.store, str(git.folder), revisions=half)
+    assert again.snapshots == 0
 
 
 def test_odd_names_are_quoted():
