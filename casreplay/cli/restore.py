@@ -55,8 +55,8 @@ def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **opt
 
     Files that came later are removed, what is left out by rules is not touched. First the folder as
     it is is recorded, so that the last line printed, one command, takes everything back; @ means
-    that record from then on. Afterwards every file written is read again and compared. Exits 3 when
-    something could not be restored; each such path is named.
+    that record from then on. Every file written is read again and compared. Exits 3 when something
+    could not be restored; each such path is named.
     """
     started = monotonic_ns()
     session.needs_config = not paths and options["to"] is None
