@@ -30,7 +30,7 @@ How snapshots are named, what the words mean: [glossary.md](glossary.md). Fields
 EXIT_CODES = {
     errors.EXIT_OK: "done",
     errors.EXIT_FAILED: "failed, or found what it was told to fail for (`check --fail-on`, "
-    "`secrets --exit-code`, `diff --exit-code`), nothing that fits (`find`), or what will not work (`doctor`)",
+    "`secrets --exit-code`, `diff --exit-code`), nothing that fits (`find`), what cannot work (`doctor`)",
     errors.EXIT_USAGE: "the call or the configuration is wrong; nothing was done",
     errors.EXIT_PROBLEMS: "finished, but some items could not be done; each was named",
     errors.EXIT_NO_REPOSITORY: "no store belongs to this folder",
