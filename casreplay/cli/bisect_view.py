@@ -8,7 +8,7 @@ from typing import Any
 
 from casreplay.cli.session import Session
 from casreplay.cli.shapes import change_fields
-from casreplay.cli.text import clock_time, count, duration, safe_line
+from casreplay.cli.text import clock_time, count, duration, safe, safe_line
 from casreplay.history.bisect_model import ENDS_SWAPPED, Status, Verdict
 from casreplay.history.bisect_range import Range
 from casreplay.history.bisect_reads import TraceSummary
@@ -205,11 +205,15 @@ def _change_lines(session: Session, report: BisectReport) -> Iterator[str]:
         yield f"      ... {hidden:,} more: casreplay diff {_pair(report)}"
     if report.shrunk is not None and report.shrunk.patch:
         yield ""
-        yield "This alone breaks the last good snapshot; nothing of it can be left out (others may exist):"
-        lines = report.shrunk.patch.decode("utf-8", "replace").splitlines()
+        yield (
+            "This alone breaks the last good snapshot; nothing of it can be left out (others may exist):"
+            if report.shrunk.is_proven
+            else "The files that decide, whole (a part of this may do):"
+        )
+        lines = report.shrunk.patch.decode("utf-8", "surrogateescape").removesuffix("\n").split("\n")
         for line in lines[:SHOWN_PATCH_LINES]:
             color = {"+": "green", "-": "red", "@": "cyan"}.get(line[:1])
-            yield "    " + (out.style(safe_line(line), color) if color else safe_line(line))
+            yield "    " + (out.style(safe(line), color) if color else safe(line))
         if len(lines) > SHOWN_PATCH_LINES:
             yield f"    ... {len(lines) - SHOWN_PATCH_LINES:,} more lines: --patch FILE writes all of it"
 

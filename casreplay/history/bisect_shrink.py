@@ -69,8 +69,7 @@ class Shrunk:
         trials: sets of parts that were judged.
         root: the good tree with the minimal set applied; bad.
         patch: from the good tree to that one, as ``git apply`` reads it.
-        is_proven: a trial of exactly this set was bad (``False``: nothing could be left out, or
-            the change set is a single part).
+        is_proven: whether nothing of it can be left out (``False``: files that decide, as a whole).
     """
 
     culprits: tuple[Culprit, ...]
@@ -168,7 +167,7 @@ def shrink(
     parts = [piece for part in groups for piece in _cut(trees.objects, part)]
     found = minimal_set(parts, judge)
     root = trees.build(found)
-    return Shrunk(_culprits(trees.objects, found, parts), trials, root, _patch(trees, root), trials > 0)
+    return Shrunk(_culprits(trees.objects, found, parts), trials, root, _patch(trees, root), is_proven=True)
 
 
 def _cut(objects: ObjectReader, part: Part) -> list[Part]:

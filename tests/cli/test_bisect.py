@@ -337,6 +337,19 @@ def test_an_incident_is_opened_with_what_was_found(story):
     assert (shown["good"], shown["bad"]) == (found["last_good"], found["first_bad"])
 
 
+def test_a_patch_is_shown_as_it_is_and_claims_no_more_than_was_tried(story):
+    story.write("app.txt", "a\tgood\nb\n")
+    story("commit -m before")
+    story.write("app.txt", "a\tworse\nc\n")
+    story("commit -m after")
+    tried = story("bisect @~1 @ --run 'grep -q good app.txt' --minimize").out
+    assert "    -a\tgood\n" in tried
+    assert "nothing of it can be left out" in tried
+    known = story("bisect @~1 @ --grep worse").out
+    assert "    +c\n" in known
+    assert "left out" not in known
+
+
 def test_secrets_and_triggers_are_predicates(story):
     story.write("deploy.env", "AWS_SECRET_ACCESS_KEY=wJalrXUtnFEMIK7MDENGbPxRfiCYq8Lm2TzV0aBc\n")
     story("commit -m leak")
