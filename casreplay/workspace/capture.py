@@ -14,10 +14,10 @@ import os
 import stat
 import time
 from collections.abc import Callable, Iterator
-from operator import attrgetter
 from typing import NamedTuple, Self
 
 from casreplay.model.objects import EntryState
+from casreplay.workspace.stat_row import FileStat, raw_row, stat_row
 
 __all__ = ["Captured", "FileStat", "FileStream", "read_file", "read_link", "read_listed", "read_start"]
 
@@ -32,9 +32,6 @@ _OPEN_FILE = (
     | getattr(os, "O_CLOEXEC", 0)
     | getattr(os, "O_BINARY", 0)
 )
-
-FileStat = tuple[int, int, int, int, int]
-"""mode, size, mtime_ns, ctime_ns, inode: one row of the scanner's columns."""
 
 Sleep = Callable[[float], None]
 
@@ -56,11 +53,6 @@ class Captured(NamedTuple):
 
 
 _NOTHING: FileStat = (0, 0, 0, 0, 0)
-
-
-_row: Callable[[os.stat_result], FileStat] = attrgetter(
-    "st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino"
-)
 
 
 def _failed(error: OSError) -> Captured:
@@ -90,7 +82,7 @@ def read_listed(folder_fd: int, name: bytes, row: FileStat) -> bytes | None:
 
 
 def read_start(folder_fd: int, name: bytes, count: int) -> tuple[bytes, FileStat] | None:
-    """At most ``count`` bytes from the start of ``name``, and its row afterwards; ``None`` where that fails.
+    """At most ``count`` bytes from the start of ``name``, its raw row afterwards; ``None`` where that fails.
 
     Nothing is taken out of a FIFO: ``pread`` refuses what has no offsets. Cost: open, ``pread``,
     ``fstat``, close.
@@ -100,7 +92,7 @@ def read_start(folder_fd: int, name: bytes, count: int) -> tuple[bytes, FileStat
     try:
         fd = os.open(name, _OPEN_FILE, dir_fd=folder_fd)
         try:
-            return _pread(fd, count, 0), _row(os.fstat(fd))
+            return _pread(fd, count, 0), raw_row(os.fstat(fd))
         finally:
             os.close(fd)
     except OSError:
@@ -142,7 +134,7 @@ def _read_once(folder_fd: int, name: bytes) -> Captured:
     finally:
         os.close(fd)
     if len(data) == size and before.st_mtime_ns == after.st_mtime_ns and after.st_size == size:
-        return Captured(EntryState.COMPLETE, _row(after), data)
+        return Captured(EntryState.COMPLETE, stat_row(after), data)
     return _unsteady(before, after, data)
 
 
@@ -157,7 +149,7 @@ def _read_rest(fd: int, start: bytes, limit: int) -> bytes:
 def _unsteady(before: os.stat_result, after: os.stat_result, data: bytes) -> Captured:
     """A file that changed while it was read: grown only, or torn."""
     size = before.st_size
-    mode, _, mtime, ctime, inode = _row(before)
+    mode, _, mtime, ctime, inode = stat_row(before)
     if after.st_size > size and len(data) >= size:
         return Captured(EntryState.PREFIX, (mode, size, mtime, ctime, inode), data[:size])
     return Captured(EntryState.TORN, (mode, len(data), mtime, ctime, inode), data)
@@ -167,7 +159,7 @@ def read_link(folder_fd: int, name: bytes) -> Captured:
     """The target of the symlink ``name`` in an open folder, as its content."""
     try:
         target = os.readlink(name, dir_fd=folder_fd)
-        row = _row(os.stat(name, dir_fd=folder_fd, follow_symlinks=False))
+        row = stat_row(os.stat(name, dir_fd=folder_fd, follow_symlinks=False))
     except OSError as error:
         if isinstance(error, FileNotFoundError) or error.errno == 22:  # EINVAL: no link any more
             return Captured(EntryState.VANISHED, _NOTHING, None)
@@ -215,10 +207,10 @@ class FileStream:
         (big files are not read again: they would only be torn again).
         """
         after = os.fstat(self._fd)
-        mode, size, mtime, ctime, inode = _row(self._before)
+        mode, size, mtime, ctime, inode = stat_row(self._before)
         row = (mode, self._given, mtime, ctime, inode)
-        if self._given == size == after.st_size and after.st_mtime_ns == mtime:
-            return Captured(EntryState.COMPLETE, _row(after), None)
+        if self._given == size == after.st_size and after.st_mtime_ns == self._before.st_mtime_ns:
+            return Captured(EntryState.COMPLETE, stat_row(after), None)
         if self._given == size and after.st_size > size:
             return Captured(EntryState.PREFIX, row, None)
         return Captured(EntryState.TORN, row, None)

@@ -25,11 +25,11 @@ from collections.abc import Callable, Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
 from itertools import chain
-from operator import attrgetter
 
 from casreplay.model.paths import MAX_DEPTH
 from casreplay.workspace import workers
 from casreplay.workspace.platform import marks_folders
+from casreplay.workspace.stat_row import raw_row, stat_row
 
 __all__ = [
     "COLUMNS",
@@ -50,7 +50,6 @@ STAMP = struct.Struct("=Qqq")
 NO_STAMP = bytes(STAMP.size)
 """Of a folder whose names may have changed without a trace: it is listed."""
 _rows = struct.Struct(f"={COLUMNS}q").iter_unpack
-_row = attrgetter("st_mode", "st_size", "st_mtime_ns", "st_ctime_ns", "st_ino")
 MIN_PARALLEL_ENTRIES = 20_000
 PENDING_PER_WORKER = 16
 SHARES_PER_WORKER = 24
@@ -157,7 +156,11 @@ def _opened(root_fd: int, path: bytes) -> int:
 
 
 def _stamp(own: os.stat_result) -> bytes:
-    return STAMP.pack(own.st_ino, own.st_mtime_ns, own.st_ctime_ns)
+    """Of a folder whose own times do not fit: no stamp, so it is listed."""
+    try:
+        return STAMP.pack(own.st_ino, own.st_mtime_ns, own.st_ctime_ns)
+    except struct.error:
+        return NO_STAMP
 
 
 def _list_open(fd: int, stamp: bytes) -> Listing:
@@ -175,7 +178,11 @@ def _list_open(fd: int, stamp: bytes) -> Listing:
                 add_row((0, 0, 0, 0, 0))
                 continue
             add_name(entry.name)
-            add_row(_row(s))
+            try:
+                add_row(raw_row(s))
+            except OverflowError:
+                del columns[COLUMNS * (len(names) - 1) :]  # what of it fitted
+                add_row(stat_row(s))
     return Listing(os.fsencode("/".join(names)), columns.tobytes(), stamp)
 
 
@@ -322,7 +329,7 @@ def _is_as_before(root_fd: int, path: bytes, device: int, before: tuple[bytes, b
             return False
         if names:
             for name, row in zip(names.split(b"/"), _rows(stats), strict=True):
-                if _row(os.stat(name, dir_fd=fd, follow_symlinks=False)) != row:
+                if raw_row(os.stat(name, dir_fd=fd, follow_symlinks=False)) != row:
                     return False
     except (OSError, ValueError):
         return False

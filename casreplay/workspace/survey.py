@@ -20,6 +20,7 @@ from casreplay.workspace import workers
 from casreplay.workspace.capture import FileStat, FileStream, read_file, read_link, read_listed, read_start
 from casreplay.workspace.folders import FolderStack, open_root
 from casreplay.workspace.scanner import list_folder
+from casreplay.workspace.stat_row import stat_row
 from casreplay.workspace.steps import Entry
 
 __all__ = ["Row", "check", "difference", "entries_of", "still_there", "survey"]
@@ -215,13 +216,13 @@ def difference(folder_fd: int, name: bytes, entry: TreeEntry, *, contents: bool)
         and entry.state is not EntryState.MOUNT
     ):
         return f"its mode is {s.st_mode & 0o7777:04o}, not {entry.mode & 0o777:04o}"
-    if s.st_mtime_ns != entry.mtime_ns:
+    row = stat_row(s)
+    if row[2] != entry.mtime_ns:
         return "its time differs"
     if kind is EntryKind.FOLDER:
         return ""
     if s.st_size != entry.size_bytes:
         return f"it has {s.st_size} bytes, not {entry.size_bytes}"
-    row = (s.st_mode, s.st_size, s.st_mtime_ns, s.st_ctime_ns, s.st_ino)
     if contents and _content_id(folder_fd, name, kind, row)[1] != entry.id:
         return "its content differs"
     return ""

@@ -20,6 +20,7 @@ from casreplay.errors import CasreplayError, CorruptError, StoreIOError
 from casreplay.model.ids import BlobId
 from casreplay.model.objects import EntryKind, TreeEntry
 from casreplay.workspace.platform import set_mode
+from casreplay.workspace.stat_row import held_time
 from casreplay.workspace.steps import FileWork
 
 __all__ = [
@@ -214,7 +215,7 @@ class Writer:
         is_regular = before.kind in (EntryKind.FILE, EntryKind.EXECUTABLE)
         if self._force or not before.state.has_content:
             return
-        if stat.S_ISREG(found.st_mode) != is_regular or found.st_mtime_ns != before.mtime_ns:
+        if stat.S_ISREG(found.st_mode) != is_regular or held_time(found.st_mtime_ns) != before.mtime_ns:
             raise ChangedMeanwhileError("It was changed after it was looked at")
         if is_regular and found.st_size != before.size_bytes:
             raise ChangedMeanwhileError("It was changed after it was looked at")

@@ -324,3 +324,24 @@ def test_a_store_that_cannot_be_looked_at_is_not_said_to_be_missing(cli):
         assert f"fail  store      Cannot read the store at {store}" in cli("doctor", code=1).out
     finally:
         os.chmod(store, 0o700)
+
+
+def test_a_time_beyond_what_is_kept_stops_nothing(cli):
+    """Year 2400 is more than 64 bits of nanoseconds; a file system that holds less shows the same here."""
+    for name in ("a", "sub/b", "big"):
+        cli.write(name, "1" if name != "big" else b"\0" * (5 << 20))
+        os.utime(cli.folder / name, ns=(0, 13_569_465_600 * 10**9))
+    os.symlink("a", cli.folder / "link")
+    os.utime(cli.folder / "link", ns=(0, 13_569_465_600 * 10**9), follow_symlinks=False)
+    os.utime(cli.folder / "sub", ns=(0, 13_569_465_600 * 10**9))
+    cli("commit -m far --tag far")
+    assert cli("commit").out.startswith("Nothing changed since ")
+    assert cli("restore far").out.startswith("Everything is as in ")
+    cli.write("a", "2")
+    assert cli("diff").out == "M\ta\n"
+    assert cli("restore far --json").json["problems"] == []
+    assert (cli.folder / "a").read_text() == "1"
+    assert cli("commit --full").out.startswith("[")
+    assert cli("diff far @").out == ""
+    cli("restore far --to ../copy")
+    assert (cli.folder / "../copy/sub/b").read_text() == "1"

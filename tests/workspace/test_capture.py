@@ -47,7 +47,7 @@ def test_a_quiet_file_is_complete(folder):
     (path / "a").write_bytes(b"content")
     got = capture.read_file(fd, b"a")
     assert (got.state, got.data) == (EntryState.COMPLETE, b"content")
-    assert got.stat == capture._row(os.stat(path / "a"))
+    assert got.stat == stat_row(os.stat(path / "a"))
 
 
 def test_an_empty_file_is_complete_and_empty(folder):
@@ -214,7 +214,7 @@ class TestListed:
 
     @staticmethod
     def _row(path):
-        return capture._row(os.lstat(path))
+        return stat_row(os.lstat(path))
 
     @pytest.mark.parametrize("data", [b"", b"content", bytes(200_000)])
     def test_a_file_that_did_not_change_is_read_with_one_look(self, folder, monkeypatch, data):
