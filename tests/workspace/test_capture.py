@@ -10,6 +10,7 @@ import pytest
 
 from casreplay.model.objects import EntryState
 from casreplay.workspace import capture
+from casreplay.workspace.stat_row import stat_row
 
 
 @pytest.fixture
