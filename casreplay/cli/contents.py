@@ -54,7 +54,7 @@ def ls(session: Session, /, *, snapshot: str, path: str, **options: Any) -> None
     if not path:
         snapshot, place = split_place(snapshot)
         path = place or ""
-    target = session.repository().snapshot(snapshot)
+    target = session.snapshot(snapshot, with_path="casreplay ls @")
     at, entry = find_entry(session, target, path)
     rows = _listed(session, target, at, entry, recursive=options["recursive"])
     if options["as_json"]:

@@ -12,6 +12,7 @@ from casreplay.cli.options import Command, json_option
 from casreplay.cli.output import Output
 from casreplay.cli.session import Session
 from casreplay.cli.shapes import change_fields, summary_fields
+from casreplay.errors import UsageError
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import TreeId
 from casreplay.model.objects import Snapshot
@@ -29,7 +30,15 @@ class DiffCommand(Command):
             at = args.index("--")
             ctx.meta["casreplay.paths"] = args[at + 1 :]
             args = args[:at]
-        return super().parse_args(ctx, args)
+        ctx.allow_extra_args = True  # to say more of them than click does
+        rest = super().parse_args(ctx, args)
+        if rest and not ctx.resilient_parsing:
+            named = " ".join(rest)
+            raise UsageError(
+                f"Got more than two snapshots: {named}",
+                hint=f"Paths come after --: casreplay diff A B -- {named}",
+            )
+        return rest
 
     def collect_usage_pieces(self, ctx: click.Context) -> list[str]:
         """The arguments as the usage line shows them, paths included."""
@@ -76,8 +85,8 @@ def diff(context: click.Context, /, *, before: str, after: str | None, **options
     session.needs_config = after is None
     repository = session.repository()
     paths = [session.workspace_path(text) for text in context.meta.get("casreplay.paths", [])]
-    a = repository.snapshot(before)
-    b = repository.snapshot(after) if after is not None else None
+    a = session.snapshot(before, with_path="casreplay diff --")
+    b = session.snapshot(after, with_path=f"casreplay diff {before} --") if after is not None else None
     out = session.out
     with ExitStack() as stack:
         objects: ObjectReader = repository.objects

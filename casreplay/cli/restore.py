@@ -61,7 +61,7 @@ def restore(session: Session, /, *, snapshot: str, paths: tuple[str, ...], **opt
     started = monotonic_ns()
     session.needs_config = not paths and options["to"] is None
     repository = session.repository()
-    target = repository.snapshot(snapshot)
+    target = session.snapshot(snapshot, with_path="casreplay restore @")
     wanted = tuple(_path(session, target, text) for text in paths)
     to = session.path(options["to"]) if options["to"] is not None else None
     if to is None:

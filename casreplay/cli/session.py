@@ -13,13 +13,14 @@ from typing import TYPE_CHECKING
 from casreplay.cli.output import Output
 from casreplay.cli.text import safe_line
 from casreplay.clock import Clock, system_clock
-from casreplay.errors import ConfigError, UsageError
+from casreplay.errors import ConfigError, UnknownNameError, UsageError
 
 if TYPE_CHECKING:
     from casreplay.cli.progress import Progress
     from casreplay.cli.store_location import StoreLocation
     from casreplay.history.repository import Repository
     from casreplay.model.config import Config
+    from casreplay.model.objects import Snapshot
     from casreplay.store.locks import Waiting
 
 __all__ = ["Session"]
@@ -195,6 +196,25 @@ class Session:
 
         self._progress = Progress(enabled=None if not (self.out.quiet or self.out.json) else False)
         return self._progress
+
+    def snapshot(self, name: str, *, with_path: str) -> Snapshot:
+        """The snapshot called ``name``; where a file is called so instead, the hint says how to name that.
+
+        Args:
+            name: as typed.
+            with_path: the command line for a path, without the path.
+
+        Raises:
+            UnknownNameError, AmbiguousNameError, UsageError: as ``Repository.snapshot``.
+        """
+        try:
+            return self.repository().snapshot(name)
+        except UnknownNameError as error:
+            if name and os.path.lexists(self.path(name)):
+                from shlex import quote  # noqa: PLC0415 - only for the hint
+
+                error.hint = f"It is a path; those are given so: {with_path} {quote(name)}"
+            raise
 
     def workspace_path(self, text: str) -> bytes:
         """A path argument as a path below the workspace root.

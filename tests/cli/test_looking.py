@@ -116,6 +116,21 @@ def test_diff_is_a_letter_and_a_path(history):
     assert history("diff good @ --name-status").out == history("diff good @").out
 
 
+@pytest.mark.parametrize(
+    ("line", "code", "hint"),
+    [
+        ("diff src", 1, "It is a path; those are given so: casreplay diff -- src"),
+        ("diff good src", 1, "casreplay diff good -- src"),
+        ("diff good @ src", 2, "Paths come after --: casreplay diff A B -- src"),
+        ("restore a.txt", 1, "casreplay restore @ a.txt"),
+        ("ls src", 1, "casreplay ls @ src"),
+        ("diff sr", 1, "casreplay log lists the snapshots"),
+    ],
+)
+def test_a_path_where_a_snapshot_belongs_is_told_its_place(history, line, code, hint):
+    assert hint in history(line, code=code).err
+
+
 def test_diff_against_the_folder_now(history):
     assert history("diff").out == "M\ta.txt\n"
     assert history("diff @").out == "M\ta.txt\n"
