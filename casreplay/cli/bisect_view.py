@@ -28,6 +28,7 @@ EXIT_CODES = {"found": 0, "interval": 20, "no_change": 21, "endpoints_agree": 22
 COLORS: Mapping[Verdict, str] = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIP: "yellow"}
 SHOWN_CHANGES = 20
 SHOWN_FLIPS = 12
+SHOWN_PATHS = 8
 SHOWN_PATCH_LINES = 60
 
 
@@ -253,9 +254,12 @@ def _closing(report: BisectReport) -> Iterator[str]:
     if good is not None and report.status is Status.FOUND and report.changes:
         culprits = report.shrunk.culprits if report.shrunk else ()
         paths = [c.change.path for c in culprits] or [c.path for c in report.changes]
-        shown = " ".join(_quoted(display(path)) for path in paths[:8])
+        shown = " ".join(_quoted(display(path)) for path in paths[:SHOWN_PATHS])
+        dashes = "-- " if any(path.startswith(b"-") for path in paths) else ""
+        rest = len(paths) - SHOWN_PATHS
+        more = f"  # and {rest:,} more: casreplay diff {_pair(report)}" if rest > 0 else ""
         yield ""
-        yield f"Bring back the last good state:  casreplay restore {short(good.id)} {shown}"
+        yield f"Bring back the last good state:  casreplay restore {short(good.id)} {dashes}{shown}{more}"
 
 
 def _pair(report: BisectReport) -> str:

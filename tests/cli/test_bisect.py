@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import os
 import select
+import shlex
 import signal
 import subprocess
 import sys
@@ -348,6 +349,17 @@ def test_a_patch_is_shown_as_it_is_and_claims_no_more_than_was_tried(story):
     known = story("bisect @~1 @ --grep worse").out
     assert "    +c\n" in known
     assert "left out" not in known
+
+
+def test_the_command_that_brings_back_says_what_it_leaves_out(story):
+    for number in range(11):
+        story.write(f"many/{number:02}.txt", "x\n")
+    story.write("-dash", "x\n")
+    story("commit -m many")
+    line = story("bisect @~1 @ --metric files").out.rstrip().splitlines()[-1]
+    assert " -- -dash many/00.txt " in line
+    assert "  # and 4 more: casreplay diff " in line
+    assert shlex.split(line.partition("casreplay ")[2], comments=True)[-1] == "many/06.txt"
 
 
 def test_secrets_and_triggers_are_predicates(story):
