@@ -1,9 +1,9 @@
 """Patches: the unified diff of a change, in the dialect that ``git apply`` and ``patch`` read.
 
 Owns: hunks, headers, quoting of names, and what counts as binary. Values in, bytes out;
-colour is the caller's affair (``kind_of_line`` says what a line is). Names and texts come
-from the workspace and may hold terminal control characters: names are quoted here, texts
-are given as they are, and a caller that prints them to a terminal must escape them.
+colour is the caller's affair. Names and texts come from the workspace and may hold terminal
+control characters: names are quoted here, texts are given as they are, and a caller that prints
+them to a terminal must escape them.
 """
 
 from __future__ import annotations
@@ -197,13 +197,23 @@ def _extended(change: Change) -> Iterator[bytes]:
         yield b"rename to %s\n" % quote(change.path)
 
 
+def _shown_id(entry: TreeEntry | None) -> bytes:
+    return (
+        entry.blob_id.hex()[:12] if entry is not None and entry.blob_id is not None else "0" * 12
+    ).encode()
+
+
 def _body(
     old: tuple[TreeEntry | None, bytes],
     new: tuple[TreeEntry | None, bytes],
     read: Callable[[BlobId], bytes],
     context: int,
 ) -> Iterator[bytes]:
-    """The part below the headers: hunks, or one line that says why there are none."""
+    """The part below the headers: hunks, or one line that says why there are none.
+
+    Before that line stands git's ``index``, with ids of ours: where a patch has no hunks, git reads
+    on into the next file's headers without it, and ``git apply --exclude`` cannot help.
+    """
     for entry, name in (old, new):
         if entry is not None and entry.blob_id is None:
             yield b"Content of %s was not captured (%s)\n" % (name, entry.state.name.lower().encode())
@@ -222,6 +232,7 @@ def _body(
             return
     before, after = contents
     if is_binary(before) or is_binary(after):
+        yield b"index %s..%s\n" % (_shown_id(old[0]), _shown_id(new[0]))
         yield b"Binary files %s and %s differ\n" % (old[1], new[1])
         return
     body = hunks(before, after, context=context)

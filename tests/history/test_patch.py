@@ -145,3 +145,16 @@ def test_git_applies_what_is_written(tmp_path):
     subprocess.run(["git", "apply", "-"], input=text, cwd=tmp_path, check=True)
     assert {p.name.encode(): p.read_bytes() for p in tmp_path.iterdir()} == after
     assert (tmp_path / "run").stat().st_mode & 0o100
+
+
+@pytest.mark.skipif(shutil.which("git") is None, reason="asks git apply, which is not installed")
+@pytest.mark.parametrize("next_name", [b"fresh", b"old"])
+def test_git_reads_on_past_a_binary_file(tmp_path, next_name):
+    before = {b"image": b"\0a", b"old": b"1\n"}
+    after = {**before, b"image": b"\0b", next_name: b"2\n"}
+    for name, content in before.items():
+        (tmp_path / name.decode()).write_bytes(content)
+    text = patched(before, after)
+    subprocess.run(["git", "apply", "--exclude=image", "-"], input=text, cwd=tmp_path, check=True)
+    left = {**after, b"image": b"\0a"}
+    assert {p.name.encode(): p.read_bytes() for p in tmp_path.iterdir()} == left
