@@ -189,6 +189,8 @@ def write_patch(session: Session, report: BisectReport, file: str | None) -> Non
     except OSError as error:
         raise StoreIOError(f"Cannot write {file}: {error.strerror}", path=file) from error
     session.out.note(f"The minimal change is in {file}")
+    if any(line.startswith(b"Binary files ") for line in report.shrunk.patch.splitlines()):
+        session.out.warning("The patch names binary files without their content: restore brings that")
 
 
 def open_incident(session: Session, report: BisectReport, title: str | None) -> str:

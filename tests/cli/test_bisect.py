@@ -351,6 +351,14 @@ def test_a_patch_is_shown_as_it_is_and_claims_no_more_than_was_tried(story):
     assert "left out" not in known
 
 
+def test_a_patch_without_the_content_of_binary_files_says_so(story):
+    for content in (b"\0A", b"\0B"):
+        (story.folder / "data.bin").write_bytes(content)
+        story("commit -m data")
+    result = story("bisect @~1 @ --run 'grep -q A data.bin' --patch ../binary.patch")
+    assert "binary files without their content" in result.err
+
+
 def test_the_command_that_brings_back_says_what_it_leaves_out(story):
     for number in range(11):
         story.write(f"many/{number:02}.txt", "x\n")
