@@ -100,6 +100,7 @@ class WorkFolder:
         """
         if self.root is None:
             return []
+        self._stand()
         seen: set[bytes] = set()
         left: list[bytes] = []
         changed: list[bytes] = []
@@ -136,8 +137,15 @@ class WorkFolder:
         self._folders.clear()
         self._links.clear()
         self._damaged.clear()
+        self._stand()
         for name in os.listdir(self.path):
             _delete(os.path.join(self.path, name))
+
+    def _stand(self) -> None:
+        """Make the folder itself anew where a command took it away or put something else in its place."""
+        if os.path.lexists(self.path) and not _is_folder(self.path):
+            _delete(self.path)
+        os.makedirs(self.path, mode=0o700, exist_ok=True)
 
     def _sweep(self) -> Iterator[tuple[bytes, _Stamp | int]]:
         """Every path below, folders before contents, with its stamp; of a folder the mode alone."""

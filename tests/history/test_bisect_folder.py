@@ -56,7 +56,15 @@ def file_to_folder(path):
     make(path, {b"a": {b"inner": b"x"}})
 
 
+def link_instead(path):
+    shutil.rmtree(path)
+    os.symlink(os.path.dirname(path) + b"/outside", path)
+
+
+EVERYTHING = [b"a", b"d", b"d/b", b"d/e", b"d/e/f", b"d/l", b"z"]
 DEEDS = {
+    "delete the folder itself": (shutil.rmtree, EVERYTHING),
+    "a link instead of the folder itself": (link_instead, EVERYTHING),
     "rewrite in place with the old time": (rewrite_in_place, [b"a"]),
     "delete": (lambda path: os.unlink(path + b"/d/b"), [b"d/b"]),
     "delete all": (lambda path: shutil.rmtree(path + b"/d"), [b"d", b"d/b", b"d/e", b"d/e/f", b"d/l"]),
