@@ -23,6 +23,7 @@ from casreplay.forensics.log_windows import as_lines, without_secrets
 from casreplay.forensics.logs import read_lines
 from casreplay.forensics.logs.records import records_of
 from casreplay.forensics.newlines import NewLine
+from casreplay.forensics.purged import content_left
 from casreplay.forensics.redaction import Redactor
 from casreplay.forensics.roles import Role, Roles
 from casreplay.forensics.secrets.blobs import BlobSecrets
@@ -198,7 +199,7 @@ def _note(
     blob = file_blob(entry)
     if blob is None or entry is None or entry.size_bytes > MAX_NOTE_BYTES:
         return None
-    lines = list(without_secrets(read_lines(scene.objects.get(blob)), secrets.of(blob, path)))
+    lines = list(without_secrets(read_lines(content_left(scene.objects, blob)), secrets.of(blob, path)))
     return DecisionFile(path, lines, blob, snapshot, is_note=True)
 
 
@@ -217,7 +218,7 @@ def _dated(scene: Scene, decision: Decision, history: History) -> Decision:
 
     def reader(root: Any) -> bytes:
         blob = file_blob(find(scene.objects, root, path))
-        return scene.objects.get(blob) if blob is not None else b""
+        return content_left(scene.objects, blob) if blob is not None else b""
 
     at = history.first_change.get(path, 0)
     versions = ((one.time_ns, lambda one=one: reader(one.root)) for one in history.snapshots[at:])

@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from casreplay.errors import MissingObjectError
+from casreplay.forensics.purged import is_purged, without_purged
 from casreplay.forensics.triggers.pair import Pair
 from casreplay.history.diff import diff_trees
 from casreplay.history.renames import detect_renames
@@ -49,18 +49,13 @@ class Scene:
         root = self.root if later else (self.before.root if self.before else None)
         entry = find(self.objects, root, path) if root is not None else None
         blob = entry.blob_id if entry is not None else None
-        if blob is None:
+        if blob is None or is_purged(self.objects, blob):
             return None
         found = bytearray()
-        try:
-            for piece in self.objects.stream(blob):
-                found += piece
-                if len(found) >= MAX_READ_BYTES:
-                    break
-        except MissingObjectError as error:
-            if not error.is_purged:
-                raise
-            return None
+        for piece in self.objects.stream(blob):
+            found += piece
+            if len(found) >= MAX_READ_BYTES:
+                break
         return bytes(found[:MAX_READ_BYTES])
 
 
@@ -86,7 +81,7 @@ def _scene(
     changes = list(diff_trees(objects, before.root if before else None, root))
     rules = repository.rules
     pair = Pair(
-        detect_renames(changes, objects.get).changes,
+        without_purged(detect_renames(changes, objects.get).changes, objects),
         objects,
         before.id.hex() if before else None,
         after.id.hex() if after else None,

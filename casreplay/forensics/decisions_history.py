@@ -17,6 +17,7 @@ from casreplay.forensics.decisions import (
 )
 from casreplay.forensics.log_windows import tail_of, without_secrets
 from casreplay.forensics.logs import read_lines
+from casreplay.forensics.purged import content_left, is_purged
 from casreplay.forensics.redaction import Redactor
 from casreplay.forensics.roles import Role, Roles
 from casreplay.forensics.secrets.blobs import BlobSecrets
@@ -88,6 +89,9 @@ def _files(
             continue
         if role is Role.MEMORY:
             notes.add(path)
+        if is_purged(repository.objects, blob):
+            problems.append(f"{display(path)} was purged: no decisions can be read from it")
+            continue
         tail = tail_of(repository.objects.stream(blob), MAX_FILE_BYTES)
         if tail.bytes_before:
             problems.append(
@@ -127,10 +131,12 @@ class _Dates:
         stretch = takewhile(lambda one: one.sequence >= oldest, repository.snapshots())
         for one in [one for one in stretch if one.sequence in wanted][::-1]:
             blob = file_blob(find(repository.objects, one.root, path))
-            if blob is not None and repository.objects.info(ObjectId(blob)).raw_bytes <= MAX_DATED_BYTES:
+            if blob is None or is_purged(repository.objects, blob):
+                continue
+            if repository.objects.info(ObjectId(blob)).raw_bytes <= MAX_DATED_BYTES:
                 yield one.time_ns, partial(self._content, blob)
 
     def _content(self, blob: BlobId) -> bytes:
         if blob not in self._contents:
-            self._contents[blob] = self._repository.objects.get(ObjectId(blob))
+            self._contents[blob] = content_left(self._repository.objects, blob)
         return self._contents[blob]

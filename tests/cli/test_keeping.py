@@ -234,9 +234,33 @@ def test_after_a_purge_history_is_still_compared(cli):
     assert "key.env   | 230 B -> none" in cli("diff 1 2 --stat").out
     assert "1 added, 1 modified, 1 deleted" in cli("log --stat -n 1").out
     assert "D\tkey.env" in cli("show 2").out
-    assert cli("secrets 1").out == "No secrets found\n"
     assert "deleted key.env" in cli("timeline 1 2").out
     cli("analyze 1 2")
+
+
+def test_what_was_purged_is_no_obstacle_and_no_finding(cli):
+    token = "ghp_" + "aB3dE5gH7jK9mN1pQ3sT5vW7yZ9bC1dE3fG5"[:36]
+    files = (
+        ("conf.json", '{"a": 1}\n', '{"a": 2}\n'),
+        ("app.log", "ERROR one\n", "ERROR one\nERROR two\nDecision: keep it\n"),
+        ("NOTES.md", "Decision: use a cache because it is slow\n", "Decision: no cache\n"),
+        ("s.env", f"TOKEN={token}\n", f"TOKEN={token}\nmore\n"),
+    )
+    for label, column in (("old", 1), ("new", 2)):
+        for one in files:
+            cli.write(one[0], one[column])
+        cli(f"commit -m {label}")
+    assert "s.env" in cli("secrets new").out
+    for one in files:
+        cli(f"purge {one[0]}")
+    for snapshot in ("old", "new", "old..new"):
+        assert cli(f"secrets {snapshot}").out == "No secrets found\n"
+    assert cli("check old new").out == "No findings\n"
+    assert cli("loss old new").out == "Nothing was lost\n"
+    assert "app.log was purged: no decisions can be read from it" in cli("decisions new").err
+    cli("decisions old..new")
+    assert "modified conf.json" in cli("timeline old new").out
+    assert "0 decisions found" in cli("analyze old new").out
 
 
 def test_a_purge_by_id(history):

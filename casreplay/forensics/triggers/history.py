@@ -5,11 +5,12 @@ Floors above call these; everything they decide is decided in the pure modules b
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 
 from casreplay.forensics.globs import PathMatcher
+from casreplay.forensics.purged import is_purged, without_purged
 from casreplay.forensics.secrets.blobs import BlobSecrets
 from casreplay.forensics.secrets.cache import StoredCache
 from casreplay.forensics.secrets.custom import CustomRules
@@ -93,7 +94,7 @@ def check_snapshots(
     with _later(repository, after, monitor) as (objects, root, coverage):
         changes = list(diff_trees(objects, before.root if before else None, root))
         pair = Pair(
-            tuple(detect_renames(changes, objects.get).changes),
+            without_purged(detect_renames(changes, objects.get).changes, objects),
             objects,
             before.id.hex() if before else None,
             after.id.hex() if after else None,
@@ -128,6 +129,15 @@ def _ignored(repository: Repository) -> Callable[[bytes], bool]:
     return lambda path: rules.ignores(path, is_folder=False)
 
 
+def _places(
+    repository: Repository, path: bytes, blob: BlobId, matches: Sequence[SecretMatch]
+) -> list[SecretPlace]:
+    """Where ``matches`` are; nowhere when the content was purged and only remembered."""
+    if matches and is_purged(repository.objects, blob):
+        return []
+    return [SecretPlace(path, blob, match) for match in matches]
+
+
 def secrets_in(
     repository: Repository, snapshot: Snapshot, *, engine: str | None = None, monitor: Monitor = SILENT
 ) -> list[SecretPlace]:
@@ -139,7 +149,7 @@ def secrets_in(
         for done, (path, entry) in enumerate(walk(repository.objects, snapshot.root), 1):
             blob = file_blob(entry)
             if blob is not None and not excluded.matches(path):
-                found += [SecretPlace(path, blob, match) for match in secrets.of(blob, path)]
+                found += _places(repository, path, blob, secrets.of(blob, path))
             monitor.advance(done)
     return found
 
@@ -154,6 +164,5 @@ def secrets_between(
         for change in repository.diff(before, after):
             blob, old = file_blob(change.after), file_blob(change.before)
             if blob is not None and blob != old and not excluded.matches(change.path):
-                new = secrets.new_since(old, blob, change.path)
-                found += [SecretPlace(change.path, blob, match) for match in new]
+                found += _places(repository, change.path, blob, secrets.new_since(old, blob, change.path))
     return found
