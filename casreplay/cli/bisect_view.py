@@ -231,7 +231,7 @@ def _closing(report: BisectReport) -> Iterator[str]:
     good = report.last_good
     unsaid = []
     if report.status is Status.FOUND and report.reason:
-        unsaid.append(f"{report.reason}: it was neither confirmed nor shrunk")
+        unsaid.append(f"{report.reason}: nothing more was run, to confirm or to shrink it")
     if report.untested:
         unsaid.append(f"{count(report.untested, 'snapshot')} inside the answer not tested")
     if report.largest_gap and report.status in (Status.FOUND, Status.INTERVAL):

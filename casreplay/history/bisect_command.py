@@ -121,6 +121,8 @@ class _CommandRun:
         self._positions = {line.first(p).id.hex(): p for p in range(line.size)}
         self._state = self._begin(command)
         self._resumed = len(self._state.rows)
+        self._unjudged = 0
+        """Runs without a verdict: the one that ended the search."""
 
     def _begin(self, command: Command) -> BisectState:
         """A fresh state, or the one that an interrupted run of the same search left."""
@@ -167,6 +169,7 @@ class _CommandRun:
             self._state = replace(self._state, over=True)
         except BisectAbortedError as error:
             outcome = Outcome(Status.ABORTED, reason=error.message[:1].lower() + error.message[1:])
+            self._unjudged = 1
         finally:
             self._save()
         if request.use_cache:
@@ -285,7 +288,7 @@ class _CommandRun:
     def _effort(self) -> Effort:
         rows = self._state.rows
         return Effort(
-            runs=sum(row.source == "run" for row in rows),
+            runs=sum(row.source == "run" for row in rows) + self._unjudged,
             cached=sum(row.source in ("cached", "traced") for row in rows),
             skipped=sum(row.verdict is Verdict.SKIP for row in rows),
             differing=self._judge.differing,
