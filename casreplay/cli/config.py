@@ -6,7 +6,7 @@ import os
 from collections.abc import Mapping
 from dataclasses import fields, is_dataclass
 from enum import Enum
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import click
 
@@ -15,6 +15,9 @@ from casreplay.cli.session import Session
 from casreplay.cli.store_location import CONFIG_NAME
 from casreplay.cli.text import safe, safe_line
 from casreplay.errors import ConfigError
+
+if TYPE_CHECKING:
+    from casreplay.model.config import KeySpec
 
 __all__ = ["config", "config_path"]
 
@@ -69,7 +72,7 @@ def show(session: Session, *, changed: bool, as_json: bool) -> None:
             continue
         value, usual = getattr(current, spec.attribute), getattr(default, spec.attribute)
         if value != usual or not changed:
-            rows.append((spec, _plain(value), value != usual))
+            rows.append((spec, _as_written(spec, value), value != usual))
     if as_json:
         session.out.data({spec.name: value for spec, value, _ in rows})
         return
@@ -104,14 +107,23 @@ def _problems(path: str) -> list[str]:
     return []
 
 
+def _as_written(spec: KeySpec, value: Any) -> Any:
+    """The value of a key as the file would state it, so that what is shown can be put into one."""
+    if spec.kind != "categories":
+        return _plain(value)
+    tables = [_plain(one) for one in value]
+    return {table.pop("name"): table for table in tables}
+
+
 def _plain(value: Any) -> Any:
-    """A configuration value as JSON."""
+    """A configuration value as JSON; what is called kind here is ``type`` in the file."""
     if isinstance(value, Enum):
         return value.name.lower()
     if isinstance(value, Mapping):
         return {key: _plain(item) for key, item in value.items()}
     if is_dataclass(value) and not isinstance(value, type):
-        return {one.name: _plain(getattr(value, one.name)) for one in fields(value)}
+        names = [one.name for one in fields(value)]
+        return {"type" if name == "kind" else name: _plain(getattr(value, name)) for name in names}
     if isinstance(value, list | tuple):
         return [_plain(item) for item in value]
     return value

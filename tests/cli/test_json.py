@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+
 import pytest
 from support.json_docs import disagreements
 
@@ -81,6 +83,27 @@ def test_config_show_has_every_key(history):
     from casreplay.model.config import KEYS
 
     assert list(history("config show --json").json) == [spec.name for spec in KEYS if spec.attribute]
+
+
+def test_what_config_show_shows_is_a_configuration(cli):
+    written = {
+        "TRIGGERS": [
+            {"name": "disk", "type": "log_match", "patterns": ["No space left"], "severity": "critical"},
+            {"name": "bloat", "type": "growth", "paths": ["*.db"], "factor": 3},
+        ],
+        "CONSTRAINTS": [{"name": "frozen", "type": "must_not_change", "paths": ["migrations/"]}],
+        "ROOT_CAUSE_CATEGORIES": {"mine": {"description": "d", "signals": ["abc"]}},
+        "SECRETS_RULES": [{"name": "own", "pattern": "zz[0-9]{20}"}],
+        "IGNORE_FINDINGS": ["deletion.log"],
+        "DEFAULT_EXCLUDES": {"bytecode": False},
+    }
+    assert cli("config show --json").json["ROOT_CAUSE_CATEGORIES"] == {}
+    cli.write("casreplay.json", json.dumps(written))
+    shown = cli("config show --json").json
+    assert [one["type"] for one in shown["TRIGGERS"]] == ["log", "growth"]
+    assert shown["ROOT_CAUSE_CATEGORIES"]["mine"]["signals"] == [{"pattern": "abc", "weight": 2}]
+    cli.write("casreplay.json", json.dumps(shown))
+    assert cli("config show --json").json == shown
 
 
 def test_an_undocumented_field_would_be_noticed():
