@@ -29,6 +29,18 @@ _READING = frozenset(f"casreplay {name}" for name in ("log", "show", "cat", "ls"
 _NAMING = frozenset(f"casreplay {name}" for name in ("tag", "label", "note", "repair"))
 
 
+def _current_folder(environ: Mapping[str, str]) -> bytes:
+    """Where the process is; where that folder was deleted, the path it had for the shell.
+
+    Somebody who sits in a workspace that an agent deleted can so still list and restore it.
+    """
+    try:
+        return os.getcwdb()
+    except OSError:
+        shown = os.fsencode(environ.get("PWD", ""))
+        return shown if os.path.isabs(shown) else b"/"
+
+
 class Session:
     """Settings of one run and what is opened during it.
 
@@ -46,7 +58,7 @@ class Session:
         self, environ: Mapping[str, str], *, cwd: bytes | None = None, clock: Clock = system_clock
     ) -> None:
         self.environ = environ
-        self.cwd = os.getcwdb() if cwd is None else cwd
+        self.cwd = _current_folder(environ) if cwd is None else cwd
         self.store_option: str | None = None
         self.clock = clock
         self.out = Output(environ)
@@ -233,6 +245,13 @@ class Session:
         if full == root:
             return b""
         prefix = root.rstrip(b"/") + b"/"
+        if not full.startswith(
+            prefix
+        ):  # perhaps only by another name of the workspace or of a folder above it
+            above, name = os.path.split(full)
+            if os.path.realpath(full) == root:
+                return b""
+            full = os.path.join(os.path.realpath(above), name)
         if not full.startswith(prefix):
             raise UsageError(f"{text} is outside the workspace {os.fsdecode(root)}", path=text)
         return full[len(prefix) :]

@@ -131,6 +131,17 @@ def test_a_path_where_a_snapshot_belongs_is_told_its_place(history, line, code, 
     assert hint in history(line, code=code).err
 
 
+def test_a_path_by_another_name_of_the_workspace_is_the_same_path(history):
+    link = history.folder.parent / "another name"
+    link.symlink_to(history.folder)
+    below = history.folder.parent / "source"
+    below.symlink_to(history.folder / "src")
+    assert history(f"log --oneline '{link}/a.txt'").out == history("log --oneline a.txt").out != ""
+    assert history(f"log --oneline '{link}'").out == history("log --oneline .").out
+    assert history(f"ls @ '{below}/app.py'").out == "src/app.py\n"
+    history(f"log '{history.folder.parent}/other'", code=2)
+
+
 def test_diff_against_the_folder_now(history):
     assert history("diff").out == "M\ta.txt\n"
     assert history("diff @").out == "M\ta.txt\n"

@@ -310,3 +310,25 @@ def test_damage_that_nobody_knows_more_about_gets_a_hint(add_command, capsys):
     add_command(raising(errors.CorruptError("Segment 2 is missing", hint="Look there")))
     run(["probe"])
     assert "hint: Look there" in capsys.readouterr().err
+
+
+def test_a_deleted_current_folder_is_told_of_and_restored(history):
+    """A process of its own: it must be in the folder."""
+    program = (
+        "import os, shutil, sys; from casreplay.cli.main import run; "
+        "here = os.getcwd(); shutil.rmtree(here); "
+        "environ = {**os.environ, 'PWD': here}; "
+        "codes = [run(line.split(), environ=environ) for line in sys.argv[1:]]; "
+        "print(codes, os.path.exists(here + '/a.txt'))"
+    )
+    lines = ["log --oneline -n 1", "commit", "restore good", f"-C {history.folder.parent} status"]
+    done = subprocess.run(
+        [sys.executable, "-c", program, *lines],
+        cwd=history.folder,
+        env={**os.environ, **history.environ, "PYTHONPATH": os.pathsep.join(sys.path)},
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.splitlines()[-1] == "[0, 1, 0, 10] True"
+    assert f"Cannot list the workspace {history.folder}: No such file" in done.stderr
