@@ -292,7 +292,11 @@ def test_marks_outside_the_range_and_broken_logs_are_refused(story):
     story("bisect replay ../broken.jsonl", code=1)
 
 
-PROGRAM = "import sys; from casreplay.cli.main import main; sys.argv[0] = 'casreplay'; main()"
+# Whoever runs the tests may ignore a closed terminal (nohup), and children inherit that.
+PROGRAM = (
+    "import signal, sys; signal.signal(signal.SIGHUP, signal.SIG_DFL); "
+    "from casreplay.cli.main import main; sys.argv[0] = 'casreplay'; main()"
+)
 
 
 @pytest.mark.parametrize("number", [signal.SIGINT, signal.SIGTERM, signal.SIGHUP])
@@ -324,6 +328,22 @@ def test_an_interrupted_bisect_leaves_nothing_and_goes_on_where_it_was(story, tm
     )
     assert '"step 17"' in done.stdout
     assert "Going on after" in done.stderr
+
+
+def test_who_asked_to_outlive_the_terminal_does(story):
+    ignoring = PROGRAM.replace("SIG_DFL", "SIG_IGN")
+    line = f"kill -HUP $PPID; {CHECK}"
+    environ = {**story.environ, "PYTHONPATH": os.pathsep.join(sys.path)}
+    arguments = ["bisect", "good", "@", "--run", line, "--no-minimize", "--confirm", "0"]
+    done = subprocess.run(
+        [sys.executable, "-c", ignoring, *arguments],
+        cwd=story.folder,
+        env=environ,
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0
+    assert b'"step 17"' in done.stdout
 
 
 def test_a_snapshot_of_many_names_is_not_mistaken_for_a_subcommand(story):
