@@ -12,7 +12,7 @@ from casreplay.cli.session import Session
 from casreplay.cli.shapes import changes_line, coverage_line, snapshot_fields
 from casreplay.cli.text import ago, clock_time, safe, safe_line
 from casreplay.model.ids import short
-from casreplay.model.objects import Snapshot
+from casreplay.model.objects import GitState, Snapshot
 
 __all__ = ["log", "show"]
 
@@ -151,7 +151,13 @@ def _facts(session: Session, snapshot: Snapshot) -> list[str]:
         f"Holds:   {coverage_line(snapshot.coverage)}",
     ]
     if snapshot.git is not None:
-        branch = safe_line(snapshot.git.branch) or "detached"
-        lines.append(f"Git:     {safe_line(snapshot.git.head)} ({branch})")
+        lines.append(f"Git:     {_git_line(snapshot.git)}")
     notes = session.repository().notes.notes_of(snapshot)
     return lines + [f"Note:    {clock_time(one.time_ns)}  {safe_line(one.text)}" for one in notes]
+
+
+def _git_line(git: GitState) -> str:
+    """Commit and branch; a branch without a commit, and a HEAD that cannot be read, have none to show."""
+    if not git.head:
+        return f"no commit yet ({safe_line(git.branch)})" if git.branch else "HEAD could not be read"
+    return f"{safe_line(git.head)} ({safe_line(git.branch) or 'detached'})"

@@ -341,3 +341,15 @@ def test_a_log_of_no_entries_does_not_claim_that_there_are_none(history):
     result = history("log -n 0")
     assert (result.out, result.err) == ("", "")
     assert history("log nope").err == "No snapshot changed nope\n"
+
+
+def test_a_git_folder_without_a_commit_is_said_to_have_none(cli):
+    cli.write(".git/HEAD", "ref: refs/heads/trunk\n")
+    cli("commit")
+    assert "Git:     no commit yet (trunk)\n" in cli("show").out
+    cli.write(".git/HEAD", "\xff")
+    cli("commit -m unreadable")
+    assert "Git:     HEAD could not be read\n" in cli("show").out
+    cli.write(".git/HEAD", "12" * 20 + "\n")
+    cli("commit -m detached")
+    assert f"Git:     {'12' * 20} (detached)\n" in cli("show").out
