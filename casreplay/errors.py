@@ -37,6 +37,7 @@ EXIT_NO_REPOSITORY = 10
 EXIT_LOCKED = 11
 EXIT_UNKNOWN_FORMAT = 12
 EXIT_CORRUPT = 13
+EXIT_GIVEN_UP = 23
 EXIT_INTERRUPTED = 130
 
 
@@ -82,6 +83,8 @@ class AmbiguousNameError(CasreplayError, LookupError):
 
 class BisectAbortedError(CasreplayError):
     """The command of a bisect says that no snapshot can be judged: exit 127 or above, or a signal."""
+
+    exit_code = EXIT_GIVEN_UP
 
 
 class NoRepositoryError(CasreplayError):
