@@ -5,8 +5,9 @@ on a label or a tag wins. Taking a word back is another line; nothing is erased,
 can be seen what was called what, when. Not chained: whoever can write to the store can
 add lines, and the snapshot's own label and tags still stand in the log.
 
-A line that cannot be read (torn by a crash, damaged) is passed over and reported; it is
-never a reason not to read the others.
+A line that cannot be read is passed over and reported; it is never a reason not to read the
+others. What stands behind the last line end and is none was torn by a crash before anybody was
+told that it is kept: no damage, and the next writer cuts it off.
 """
 
 from __future__ import annotations
@@ -20,8 +21,9 @@ from casreplay.errors import StoreIOError, UsageError
 from casreplay.model.ids import SnapshotId
 from casreplay.model.objects import Snapshot
 from casreplay.model.problems import Problem
-from casreplay.store.files import Files, is_missing, join
+from casreplay.store.files import Files, is_missing, join, replace
 from casreplay.store.locks import Leases
+from casreplay.store.log import LOST
 
 __all__ = ["Annotations", "Note", "check_label", "check_tag"]
 
@@ -154,10 +156,12 @@ class Annotations:
         if self._loaded:
             return
         self._labels, self._tags, self._notes, self._problems = {}, {}, {}, []
-        for number, line in enumerate(self._bytes().split(b"\n"), 1):
+        *lines, rest = self._bytes().split(b"\n")
+        for number, line in enumerate(lines, 1):
             if line and not self._take(line):
                 text = f"Line {number} of the annotations cannot be read"
                 self._problems.append(Problem("annotation", text, path=NAME))
+        self._take(rest)
         self._loaded = True
 
     def _bytes(self) -> bytes:
@@ -217,7 +221,7 @@ class Annotations:
         self._append(snapshot, {"note": text, "author": author})
 
     def _append(self, snapshot: SnapshotId, fields: dict[str, object]) -> None:
-        """Append one line under the lock; a torn line before it is closed first.
+        """Append one line under the lock; what a crash tore before it is cut off first.
 
         Raises:
             StoreIOError: the disk refused; at most a torn line is left, which readers pass over.
@@ -232,13 +236,26 @@ class Annotations:
         files, path = self._store.files, join(self._store.folder, NAME)
         with self._store.leases.annotating():
             is_new = files.stamp(path) is None
+            is_open = not is_new and self._end_torn_line(path)
             handle = files.append(path, create=is_new)
             try:
-                torn = handle.size > 0 and not self._bytes().endswith(b"\n")
-                handle.write((b"\n" if torn else b"") + line + b"\n")
+                handle.write((b"\n" if is_open else b"") + line + b"\n")
                 handle.sync()
             finally:
                 handle.close()
             if is_new:
                 files.sync_folder(self._store.folder)
-        self._take(line)
+        self.refresh()
+
+    def _end_torn_line(self, path: str) -> bool:
+        """Cut off what was torn, with a copy in ``lost``; ``True``: the last line lacks only its end."""
+        kept = self._bytes()
+        end = kept.rfind(b"\n") + 1
+        torn = kept[end:]
+        if not torn or self._take(torn):
+            return bool(torn)
+        lost = join(self._store.folder, LOST)
+        self._store.files.make_folder(lost)
+        replace(self._store.files, join(lost, f"{NAME}-{end}-{len(torn)}"), torn)
+        self._store.files.truncate(path, end)
+        return False

@@ -101,18 +101,42 @@ def test_lines_of_another_process_are_seen_after_a_refresh(store):
     assert notes.label_of(TWO) == "theirs"
 
 
-def test_a_torn_line_is_passed_over_reported_and_closed(store):
-    notes = opened(store)
-    notes.set_label(ONE.id, "kept")
+def test_what_a_crash_tore_is_passed_over_and_cut_off_by_the_next_writer(store):
+    opened(store).set_label(ONE.id, "kept")
+    whole = store.files.read(store.folder + "/annotations")
     with open(store.folder + "/annotations", "ab") as file:
         file.write(b'{"label":"tor')
     torn = opened(store)
     assert torn.label_of(ONE) == "kept"
-    assert [p.code for p in torn.problems()] == ["annotation"]
+    assert not torn.problems()
     torn.set_label(TWO.id, "after")
     again = opened(store)
     assert (again.label_of(ONE), again.label_of(TWO)) == ("kept", "after")
-    assert [p.message for p in again.problems()] == ["Line 2 of the annotations cannot be read"]
+    assert not again.problems()
+    assert store.files.read(store.folder + "/annotations").startswith(whole + b"{")
+    assert store.files.read(f"{store.folder}/lost/annotations-{len(whole)}-13") == b'{"label":"tor'
+
+
+def test_a_last_line_that_lacks_only_its_end_counts_and_is_ended(store):
+    opened(store).set_label(ONE.id, "kept")
+    whole = store.files.read(store.folder + "/annotations")
+    store.files.truncate(store.folder + "/annotations", len(whole) - 1)
+    notes = opened(store)
+    assert notes.label_of(ONE) == "kept"
+    notes.set_label(TWO.id, "after")
+    again = opened(store)
+    assert (again.label_of(ONE), again.label_of(TWO)) == ("kept", "after")
+    assert not again.problems()
+
+
+def test_a_damaged_line_before_others_stays_and_is_reported(store):
+    with open(store.folder + "/annotations", "ab") as file:
+        file.write(b'{"label":"tor\n')
+    notes = opened(store)
+    notes.set_label(ONE.id, "after")
+    again = opened(store)
+    assert again.label_of(ONE) == "after"
+    assert [p.message for p in again.problems()] == ["Line 1 of the annotations cannot be read"]
 
 
 @pytest.mark.parametrize(
