@@ -27,6 +27,8 @@ __all__ = ["FolderWork", "Scan", "ScanOptions", "scan"]
 
 SPOT_CHECK_SHARE = 1009
 """One known folder in so many is listed and read again at each commit, whatever its stats say."""
+LARGEST_FILE_BYTES = 880 << 30
+"""Of a larger file the list of chunks might be longer than a frame may be."""
 _NO_ID = bytes(32)
 _FAILED = {
     errno.ENOENT: EntryState.VANISHED,
@@ -45,7 +47,7 @@ class ScanOptions:
     Attributes:
         root: the workspace, an absolute path.
         rules: what to leave out.
-        max_file_bytes: larger files get an entry without content; 0: no limit.
+        max_file_bytes: larger files get an entry without content; 0: ``LARGEST_FILE_BYTES``.
         reread: read every file again, whatever the cache says (``commit --full``).
         start_ns: when the scan begins; chooses the folders of the spot check.
         machine_ns: the same moment by the clock that folders' times come from, whatever clock
@@ -322,7 +324,7 @@ def _plan_folder(
     work = FolderWork(path, names, listing.rows(), bytearray(32 * n), bytearray(n), stamp=stamp)
     decide = _rules_for(options.rules, path, listing.names)
     before = _Before(record, listing.names, reuse=not options.reread)
-    limit = options.max_file_bytes or 1 << 63
+    limit = min(options.max_file_bytes or LARGEST_FILE_BYTES, LARGEST_FILE_BYTES)
     rows = work.rows
     for i, name in enumerate(names):
         mode = rows[COLUMNS * i]

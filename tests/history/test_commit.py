@@ -224,6 +224,17 @@ class TestNotExamined:
         assert head.coverage.too_large == 1
         assert not head.coverage.is_complete
 
+    @pytest.mark.parametrize("limit", [0, 1 << 60])
+    def test_a_file_larger_than_the_format_holds_is_an_entry_without_content(self, place, limit):
+        try:
+            os.truncate(place.write("disk.img", ""), 2 << 40)  # a hole: no space is taken
+        except OSError as error:
+            pytest.skip(f"this file system holds no file of 2 TiB: {error}")
+        head = place.commit(max_file_bytes=limit).snapshot
+        entry = place.repository.entry(head, b"disk.img")
+        assert (entry.state, entry.size_bytes, entry.blob_id) == (EntryState.TOO_LARGE, 2 << 40, None)
+        assert head.coverage.too_large == 1
+
     def test_a_file_that_cannot_be_read_is_not_an_empty_file(self, place, monkeypatch):
         place.write("a", "fine")
         place.write("b", "broken")
