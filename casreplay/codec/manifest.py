@@ -19,7 +19,7 @@ from operator import lt
 from types import MappingProxyType
 
 from casreplay.codec import hashing
-from casreplay.errors import CorruptError
+from casreplay.errors import CorruptError, UsageError
 from casreplay.model.ids import ContentId, ObjectId, SnapshotId, TreeId
 from casreplay.model.objects import Coverage, EntryKind, EntryState, GitState, Snapshot, Tree, TreeNode
 from casreplay.model.paths import MAX_NAME_BYTES, is_unsafe_name
@@ -50,6 +50,7 @@ _FOLDER = bytes([EntryKind.FOLDER])
 _DOT = ord(".")
 _KINDS = bytes(sorted(EntryKind))
 _STATES = bytes(sorted(EntryState))
+_TEXTS = ("label", "session", "agent", "author", "host")
 
 
 def is_boundary(name: bytes) -> bool:
@@ -230,7 +231,12 @@ def _may_be_unsafe(joined: bytes, names: list[bytes]) -> bool:
 
 
 def encode_snapshot(snapshot: Snapshot) -> bytes:
-    """Canonical bytes of a snapshot: JSON, keys sorted, no spaces, ASCII; ``id`` left out."""
+    """Canonical bytes of a snapshot: JSON, keys sorted, no spaces, ASCII; ``id`` left out.
+
+    Raises:
+        UsageError: a value is of a type or size that could not be read back.
+    """
+    _check_readable(snapshot)
     fields: dict[str, object] = {
         "version": 1,
         "sequence": snapshot.sequence,
@@ -241,7 +247,7 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
         "mode": snapshot.mode,
         "coverage": {key: value for key, value in asdict(snapshot.coverage).items() if value},
     }
-    for key in ("label", "session", "agent", "author", "host"):
+    for key in _TEXTS:
         if getattr(snapshot, key):
             fields[key] = getattr(snapshot, key)
     if snapshot.tags:
@@ -251,6 +257,23 @@ def encode_snapshot(snapshot: Snapshot) -> bytes:
     if snapshot.extra:
         fields["extra"] = dict(snapshot.extra)
     return json.dumps(fields, sort_keys=True, separators=(",", ":"), ensure_ascii=True).encode("ascii")
+
+
+def _check_readable(snapshot: Snapshot) -> None:
+    """Refuse what a caller may have set and ``decode_snapshot`` would not take.
+
+    Recorded all the same, it would be the newest record, and no commit could follow it.
+    """
+    if type(snapshot.time_ns) is not int or not -(1 << 63) <= snapshot.time_ns < 1 << 63:
+        raise UsageError(f"{snapshot.time_ns!r} is no time: whole nanoseconds since 1970, in 64 bits")
+    if isinstance(snapshot.tags, str):
+        raise UsageError(f"{snapshot.tags!r} is one text", hint="Tags are a tuple of texts")
+    words = [(key, getattr(snapshot, key)) for key in _TEXTS]
+    words += [("tag", tag) for tag in snapshot.tags]
+    words += [("extra fact", word) for pair in dict(snapshot.extra).items() for word in pair]
+    for what, word in words:
+        if not isinstance(word, str):
+            raise UsageError(f"A snapshot's {what} is text, and {word!r} is none")
 
 
 def decode_snapshot(canonical: bytes) -> Snapshot:

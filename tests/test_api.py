@@ -1,0 +1,56 @@
+"""The Python interface with arguments as people give them, and beside other processes."""
+
+from __future__ import annotations
+
+import pytest
+
+from casreplay import CommitOptions, Repository
+from casreplay.errors import UsageError
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "work").mkdir()
+    (tmp_path / "work/a").write_text("1")
+    return tmp_path
+
+
+@pytest.fixture
+def repository(folder):
+    with Repository.init(folder / "work", folder / "store") as made:
+        yield made
+
+
+@pytest.mark.parametrize(
+    "wrong",
+    [
+        {"label": 3},
+        {"label": b"bytes"},
+        {"session": 5},
+        {"tags": (3,)},
+        {"tags": "abc"},
+        {"extra": {"retries": 3}},
+        {"extra": {3: "retries"}},
+        {"time_ns": 1.5},
+        {"time_ns": True},
+        {"time_ns": 1 << 63},
+        {"time_ns": -(1 << 63) - 1},
+    ],
+    ids=str,
+)
+def test_what_could_not_be_read_again_is_not_recorded(repository, folder, wrong):
+    first = repository.commit(CommitOptions(label="first")).snapshot
+    (folder / "work/a").write_text("2")
+    with pytest.raises(UsageError):
+        repository.commit(CommitOptions(**{"label": "second", **wrong}))
+    assert repository.head() == first
+    third = repository.commit(CommitOptions(label="third")).snapshot
+    assert list(repository.snapshots()) == [third, first]
+    assert repository.log.verify() == []
+
+
+@pytest.mark.parametrize("time_ns", [-(1 << 63), -1, 0, (1 << 63) - 1])
+def test_any_time_that_fits_comes_back(repository, time_ns):
+    recorded = repository.commit(CommitOptions(label="then", time_ns=time_ns)).snapshot
+    assert repository.head() == recorded
+    assert recorded.time_ns == time_ns
