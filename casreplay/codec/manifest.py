@@ -266,8 +266,9 @@ def _check_readable(snapshot: Snapshot) -> None:
     """
     if type(snapshot.time_ns) is not int or not -(1 << 63) <= snapshot.time_ns < 1 << 63:
         raise UsageError(f"{snapshot.time_ns!r} is no time: whole nanoseconds since 1970, in 64 bits")
-    if isinstance(snapshot.tags, str):
-        raise UsageError(f"{snapshot.tags!r} is one text", hint="Tags are a tuple of texts")
+    tags: object = snapshot.tags
+    if isinstance(tags, str):
+        raise UsageError(f"{tags!r} is one text", hint="Tags are a tuple of texts")
     words = [(key, getattr(snapshot, key)) for key in _TEXTS]
     words += [("tag", tag) for tag in snapshot.tags]
     words += [("extra fact", word) for pair in dict(snapshot.extra).items() for word in pair]
