@@ -50,8 +50,9 @@ def snapshot_fields(snapshot: Snapshot, label: str, tags: Sequence[str]) -> dict
     """A snapshot as ``show --json`` and each row of ``log --json`` give it.
 
     ``label`` and ``tags`` are those that count now: changed ones win over those of the commit.
+    ``git`` is there only for snapshots of a git workspace.
     """
-    return {
+    fields = {
         "id": snapshot.id.hex(),
         "sequence": snapshot.sequence,
         "label": label,
@@ -63,6 +64,10 @@ def snapshot_fields(snapshot: Snapshot, label: str, tags: Sequence[str]) -> dict
         "mode": snapshot.mode,
         "coverage": coverage_fields(snapshot.coverage),
     }
+    git = snapshot.git
+    if git is not None:
+        fields["git"] = {"head": git.head, "branch": git.branch, "refs_digest": git.refs_digest}
+    return fields
 
 
 def coverage_fields(coverage: Coverage) -> dict[str, Any]:

@@ -343,6 +343,19 @@ def test_a_log_of_no_entries_does_not_claim_that_there_are_none(history):
     assert history("log nope").err == "No snapshot changed nope\n"
 
 
+def test_json_tells_where_git_stood_of_a_git_workspace_only(cli):
+    cli.write("a.txt")
+    cli("commit -m plain")
+    cli.write(".git/HEAD", "ref: refs/heads/trunk\n")
+    cli.write(".git/refs/heads/trunk", "12" * 20 + "\n")
+    cli("commit -m in-git")
+    now, before = cli("log --json").json
+    assert (now["git"]["head"], now["git"]["branch"]) == ("12" * 20, "trunk")
+    assert len(bytes.fromhex(now["git"]["refs_digest"])) == 32
+    assert "git" not in before
+    assert cli("show in-git --json").json == now
+
+
 def test_a_git_folder_without_a_commit_is_said_to_have_none(cli):
     cli.write(".git/HEAD", "ref: refs/heads/trunk\n")
     cli("commit")
