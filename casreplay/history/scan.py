@@ -178,7 +178,7 @@ def _incremental(options: ScanOptions, cache: StatCache) -> Scan | None:
     for path in [path for path in works if known[path] in removed]:
         del works[path]
     failed.update(_add_new_folders(options, works, known, removed))
-    removed |= {known[path] for path in failed if path in known}
+    removed |= _shut_off(cache.paths, works, failed)
     for path in failed:
         if parent(path) not in works:
             works[parent(path)] = _from_record(parent(path), cache.record(known[parent(path)]))
@@ -231,6 +231,26 @@ def _lost_folders(work: FolderWork, record: FolderRecord) -> set[bytes]:
     old = _from_record(work.path, record)
     before = {name for _, name in old.folders()}
     return {join(work.path, name) for name in before.difference(name for _, name in work.folders())}
+
+
+def _shut_off(paths: Iterable[bytes], works: dict[bytes, FolderWork], failed: dict[bytes, int]) -> set[int]:
+    """Positions of known folders that failed or lie below one that did; takes the lower ones out.
+
+    Below a folder that was locked all that was known fails too, and is no part of the snapshot.
+    """
+    if not failed:
+        return set()
+    for path in [path for path in failed if any(above in failed for above in _above(path))]:
+        del failed[path]
+    for path in [path for path in works if any(above in failed for above in _above(path))]:
+        del works[path]
+    return _below(paths, set(failed))
+
+
+def _above(path: bytes) -> Iterator[bytes]:
+    """The folders above ``path``, the nearest first, without the root."""
+    while path := parent(path):
+        yield path
 
 
 def _below(paths: Iterable[bytes], gone: set[bytes]) -> set[int]:

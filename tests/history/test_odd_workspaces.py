@@ -250,6 +250,55 @@ def _commit_as_nobody(root, store):
     assert result.changes.added == listed
 
 
+def test_what_lies_in_a_folder_that_gets_locked_is_not_counted_on(open_place, repository):
+    # So that a child that is another user has loaded what it needs.
+    assert _counted(repository) == (0, 0, 0)
+    if os.geteuid() == 0:
+        os.chown(open_place, NOBODY, NOBODY)
+        os.chown(open_place / "work", NOBODY, NOBODY)
+    join_all([child(lambda: _lock_and_unlock(open_place / "work", open_place / "store"))])
+
+
+def _counted(repository):
+    """Files, folders and what could not be read, as a commit counts them and as its snapshot holds them."""
+    coverage = repository.commit(CommitOptions(label="counted")).coverage
+    found = entries(repository).values()
+    counted = coverage.files, coverage.folders, coverage.unreadable
+    assert counted == (
+        sum(entry.kind is EntryKind.FILE for entry in found),
+        sum(entry.kind is EntryKind.FOLDER for entry in found),
+        sum(entry.state is EntryState.UNREADABLE for entry in found),
+    )
+    assert coverage.vanished == 0
+    return counted
+
+
+def _lock_and_unlock(root, store):
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+    (root / "a/b/c").mkdir(parents=True)
+    for path in ("a/f", "a/b/g", "a/b/c/h", "beside"):
+        (root / path).write_text(path)
+    with Repository.init(root, store) as repository:
+        assert _counted(repository) == (4, 3, 0)
+        (root / "a").chmod(0)
+        assert _counted(repository) == (1, 1, 1)
+        (root / "beside").write_text("more")
+        assert _counted(repository) == (1, 1, 1)
+        (root / "a").chmod(0o755)
+        assert _counted(repository) == (4, 3, 0)
+        (root / "a/b").chmod(0)
+        assert _counted(repository) == (2, 2, 1)
+        (root / "a").chmod(0)
+        assert _counted(repository) == (1, 1, 1)
+        (root / "a").chmod(0o755)
+        (root / "a/b").chmod(0o755)
+        shutil.rmtree(root / "a")
+        assert _counted(repository) == (1, 0, 0)
+
+
 def test_files_and_folders_of_mode_000_come_back_with_it(repository, root, tmp_path):
     if os.geteuid() != 0:
         pytest.skip("only root reads what has no permissions")
