@@ -26,6 +26,7 @@ from casreplay.model.objects import Coverage, Snapshot
 
 if TYPE_CHECKING:
     from casreplay.history.commit import CommitResult
+    from casreplay.model.problems import Problem
 
 __all__ = ["commit", "status"]
 
@@ -50,7 +51,11 @@ __all__ = ["commit", "status"]
 @click.option("--tag", "tags", metavar="T", multiple=True, help="A tag; may be repeated.")
 @click.option("--session", "run_id", metavar="ID", default="", help="The agent's run this belongs to.")
 @click.option("--agent", metavar="NAME", default="", help="The agent that changed the folder.")
-@click.option("--full", is_flag=True, help="List every folder and read every file again, trusting no cache.")
+@click.option(
+    "--full",
+    is_flag=True,
+    help="List every folder, read every file again and read back what is stored, trusting no cache.",
+)
 @click.option("--respect-gitignore", is_flag=True, help="Leave out what .gitignore files leave out.")
 @click.option("--force", is_flag=True, help="Make a first store even for / or the home folder.")
 @json_option
@@ -76,6 +81,8 @@ def commit(session: Session, /, **options: Any) -> None:
         result = repository.commit(wanted, monitor=progress)
     if result.recorded and body.strip():
         repository.notes.add_note(result.snapshot.id, body.strip())
+    for problem in result.problems:
+        session.out.warning(problem.message)
     if options["as_json"]:
         session.out.data(_commit_fields(session, result))
         return
@@ -105,7 +112,16 @@ def _commit_fields(session: Session, result: CommitResult) -> dict[str, Any]:
         "stored_bytes": result.stored_bytes,
         "elapsed_s": round(result.elapsed_ns / 1e9, 6),
         "recorded": result.recorded,
+        "problems": _problems(result.problems),
     }
+
+
+def _problems(problems: Sequence[Problem]) -> list[dict[str, Any]]:
+    if not problems:
+        return []
+    from casreplay.cli.health import problem_fields  # noqa: PLC0415 - a sound store needs none of it
+
+    return list(map(problem_fields, problems))
 
 
 def _print_result(session: Session, result: CommitResult) -> None:

@@ -11,7 +11,7 @@ from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import count, duration, safe, size
 from casreplay.clock import monotonic_ns
-from casreplay.errors import EXIT_CORRUPT, EXIT_OK, UsageError
+from casreplay.errors import EXIT_CORRUPT, EXIT_OK, EXIT_PROBLEMS, UsageError
 from casreplay.model.problems import Problem
 
 if TYPE_CHECKING:
@@ -33,10 +33,11 @@ NAMED = 3
 def fsck(session: Session, *, data: bool, portable: bool, allow_git: bool, as_json: bool) -> int:
     """Check the store for damage; changes nothing.
 
-    Without --data: the log's chain, the index, every tree, and that every content is there. With it
-    also every byte. Each finding names the snapshots and paths that lose something; those not named
-    are whole. Names that only some systems can hold (Windows, say) are counted in one line with the
-    first three; --json lists all. Exits 0 when all is sound, 13 when something is damaged.
+    Without --data: the log's chain, the index, every tree, and that every content is there. With it,
+    and where a segment has lost something, also every byte. Each finding names the snapshots and
+    paths that lose something; those not named are whole. Names that only some systems can hold
+    (Windows, say) are counted in one line with the first three; --json lists all. Exits 0 when all
+    is sound, 13 when something is damaged.
     """
     from casreplay.history.check_trees import NameRules  # noqa: PLC0415 - start-up speed
     from casreplay.history.verify import fsck as check_store  # noqa: PLC0415 - start-up speed
@@ -47,9 +48,9 @@ def fsck(session: Session, *, data: bool, portable: bool, allow_git: bool, as_js
         report = check_store(store, data=data, names=rules, monitor=progress)
     elapsed_ns = monotonic_ns() - started
     if as_json:
-        session.out.data(_report_fields(report, data=data, elapsed_ns=elapsed_ns))
+        session.out.data(_report_fields(report, elapsed_ns=elapsed_ns))
     else:
-        _print_report(session, report, data=data, elapsed_ns=elapsed_ns)
+        _print_report(session, report, elapsed_ns=elapsed_ns)
     return EXIT_OK if report.is_clean else EXIT_CORRUPT
 
 
@@ -64,10 +65,10 @@ def problem_fields(problem: Problem) -> dict[str, Any]:
     }
 
 
-def _report_fields(report: FsckReport, *, data: bool, elapsed_ns: int) -> dict[str, Any]:
+def _report_fields(report: FsckReport, *, elapsed_ns: int) -> dict[str, Any]:
     return {
         "clean": report.is_clean,
-        "data": data,
+        "data": report.has_read,
         "problems": [problem_fields(one) for one in report.problems],
         "notes": [problem_fields(one) for one in report.notes],
         "snapshots": report.snapshots,
@@ -79,7 +80,7 @@ def _report_fields(report: FsckReport, *, data: bool, elapsed_ns: int) -> dict[s
     }
 
 
-def _print_report(session: Session, report: FsckReport, *, data: bool, elapsed_ns: int) -> None:
+def _print_report(session: Session, report: FsckReport, *, elapsed_ns: int) -> None:
     out = session.out
     out.lines(_lines(report.problems, out.style("damaged:", "red", "bold")))
     if not out.quiet:
@@ -92,7 +93,11 @@ def _print_report(session: Session, report: FsckReport, *, data: bool, elapsed_n
             count(report.records, "record"),
         )
     )
-    looked += f", {size(report.data_bytes)} read and hashed" if data else "; contents not read (--data does)"
+    looked += (
+        f", {size(report.data_bytes)} read and hashed"
+        if report.has_read
+        else "; contents not read (--data does)"
+    )
     if report.is_clean:
         out.confirm(f"The store is sound: {looked}, in {duration(elapsed_ns)}")
         return
@@ -125,20 +130,25 @@ def _lines(problems: Sequence[Problem], label: str) -> list[str]:
 @click.option("--rebuild-index", is_flag=True, help="Write index and caches anew from what they index.")
 @json_option
 @click.pass_obj
-def repair(session: Session, *, rebuild_index: bool, as_json: bool) -> None:
+def repair(session: Session, *, rebuild_index: bool, as_json: bool) -> int:
     """Write anew what can be rebuilt: the index and the caches. Never deletes data.
 
-    Damaged objects stay as they are: they are evidence, and fsck says what they cost.
+    Damaged objects stay as they are: they are evidence, and fsck says what they cost. What the
+    folder still holds of them, casreplay commit --full stores again. Exits 3 when a damaged
+    snapshot kept something from being rebuilt.
     """
     from casreplay.history.verify import repair_index  # noqa: PLC0415 - start-up speed
 
     if not rebuild_index:
         raise UsageError("Say what to repair", hint="casreplay repair --rebuild-index")
     with session.progress() as progress:
-        objects, snapshots = repair_index(session.repository().store, monitor=progress)
+        done = repair_index(session.repository().store, monitor=progress)
+    for problem in done.problems:
+        session.out.warning(problem.message)
     if as_json:
-        session.out.data({"objects": objects, "snapshots": snapshots})
+        problems = [problem_fields(one) for one in done.problems]
+        session.out.data({"objects": done.objects, "snapshots": done.snapshots, "problems": problems})
     else:
-        session.out.confirm(
-            f"Wrote the index anew: {count(objects, 'object')}, paths of {count(snapshots, 'snapshot')}"
-        )
+        paths = "" if done.problems else f", paths of {count(done.snapshots, 'snapshot')}"
+        session.out.confirm(f"Wrote the index anew: {count(done.objects, 'object')}{paths}")
+    return EXIT_PROBLEMS if done.problems else EXIT_OK

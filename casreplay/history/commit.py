@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING, NamedTuple
 from casreplay.clock import Clock, monotonic_ns, system_clock
 from casreplay.codec import hashing
 from casreplay.codec.manifest import encode_snapshot
-from casreplay.errors import LockedError
+from casreplay.errors import CorruptError, LockedError
 from casreplay.history.collector import no_collector
 from casreplay.history.commit_cache import CommitCache, replaced_by
 from casreplay.history.ingest import Destination, Ingested, ingest
@@ -28,6 +28,7 @@ from casreplay.model.changes import ChangeCounts
 from casreplay.model.ids import ObjectId, SnapshotId, TreeId
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, EntryState, GitState, Snapshot
+from casreplay.model.problems import Problem
 from casreplay.store.base import CommitStore, WorkerWriter
 from casreplay.workspace.guards import Limits
 from casreplay.workspace.ignore import IgnoreRules
@@ -80,6 +81,9 @@ class CommitResult:
         stored_bytes: bytes added to segments.
         elapsed_ns: wall time.
         coverage: of this scan, also when nothing was recorded.
+        problems: segments of the store that have lost something. The snapshot is whole all the same:
+            everything was read again, and what the store lacked was stored; earlier ones may not be.
+            Also that changes could not be counted, because the snapshot before is damaged.
     """
 
     snapshot: Snapshot
@@ -88,6 +92,7 @@ class CommitResult:
     stored_bytes: int
     elapsed_ns: int
     coverage: Coverage
+    problems: tuple[Problem, ...] = ()
 
 
 class _Seen(NamedTuple):
@@ -132,42 +137,62 @@ class Committer:
         self._git = setup.git
         self._limits = setup.limits
         self._cache = CommitCache(store, setup.root, setup.rules)
+        self._doubts = False
 
     def commit(self, options: CommitOptions, count: Count, monitor: Monitor = SILENT) -> CommitResult:
         """Record the workspace as it is now.
 
         Nothing is recorded when the content equals the head's and neither a label nor a
-        tag was given; unless the store lacks some of it (a purge took it): then the new
-        snapshot is what has it. Durable when this returns.
+        tag was given; unless the store lacks some of it (a purge took it, or damage): then
+        the new snapshot is what has it. Durable when this returns.
+
+        Damage is noticed when a segment is shorter than the log says, and looked for in what
+        ``full`` reads again. What the workspace holds of it is stored anew.
 
         Raises:
             CasreplayError: the workspace cannot be listed, or the store failed; the
                 history is as it was.
         """
         started = monotonic_ns()
-        with no_collector(), self._store.writer() as writer:
+        with no_collector(), self._store.writer() as writer, self._doubting(options) as problems:
             # All in the writer's share of the lock: what head and cache name cannot go meanwhile.
             head, adopted = self._store.log.head(), self._store.adopted_bytes
             trees = _Trees(self._store, writer, hold=head is not None)
             seen, ingested = self._look(options, head, writer, monitor, trees)
-            if head is not None and self._is_recorded(head, options, seen, ingested):
+            if head is not None and self._is_recorded(head, options, seen, (ingested, writer)):
                 if seen.scan.works or seen.scan.settled:
                     self._leave_cache(seen, head, recorded=False)
                 elapsed = monotonic_ns() - started
-                return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage)
+                return CommitResult(head, False, ChangeCounts(), 0, elapsed, seen.coverage, problems)
             monitor.stage("saving")
             parent, snapshot = self._record(options, seen, trees, writer, ingested)
             stored = writer.stored_bytes + self._store.adopted_bytes - adopted
             self._leave_cache(seen, snapshot, recorded=True)
-            changes = count(parent, snapshot)
+            uncounted: tuple[Problem, ...] = ()
+            try:
+                changes = count(parent, snapshot)
+            except CorruptError as error:
+                # The snapshot before is damaged. This one is recorded: to fail now would be a lie.
+                changes, uncounted = ChangeCounts(), (_uncounted(error),)
         if parent is None:
             changes = ChangeCounts(added=_listed(seen.built.records))
-        return CommitResult(snapshot, True, changes, stored, monotonic_ns() - started, seen.coverage)
+        elapsed = monotonic_ns() - started
+        return CommitResult(snapshot, True, changes, stored, elapsed, seen.coverage, problems + uncounted)
 
-    def _is_recorded(self, head: Snapshot, options: CommitOptions, seen: _Seen, ingested: Ingested) -> bool:
+    @contextmanager
+    def _doubting(self, options: CommitOptions) -> Iterator[tuple[Problem, ...]]:
+        """Believe neither cache nor index about what a damaged store holds, nor in a full commit."""
+        self._cache.short = short = self._store.short_segments()
+        self._doubts = bool(short) or options.full
+        with self._store.doubting(short, always=options.full):
+            yield _short_problems(short) if short else ()
+
+    def _is_recorded(
+        self, head: Snapshot, options: CommitOptions, seen: _Seen, stored: tuple[Ingested, WorkerWriter]
+    ) -> bool:
         """Whether the head, still the newest snapshot, holds what was seen, and nothing was asked for."""
         is_same = head.tree == seen.built.content and not (options.label or options.tags)
-        if not is_same or self._is_mending(seen.scan, ingested):
+        if not is_same or self._is_mending(head, seen.scan, *stored):
             return False
         newest = self._store.log.head()
         return newest is not None and newest.id == head.id
@@ -175,14 +200,18 @@ class Committer:
     def _leave_cache(self, seen: _Seen, beside: Snapshot, *, recorded: bool) -> None:
         self._cache.save(seen.scan, seen.built, root=beside.root, start_ns=seen.start_ns, recorded=recorded)
 
-    def _is_mending(self, found: Scan, ingested: Ingested) -> bool:
-        """Whether what was read holds something the store lacks although the head names it: a purge took it.
+    def _is_mending(self, head: Snapshot, found: Scan, ingested: Ingested, writer: WorkerWriter) -> bool:
+        """Whether the store lacks something of what the head names: a purge took it, or damage.
 
         Workers' objects are in the store by now; that they wrote any says the same. Cost: a
         look-up for each file that was read.
         """
         if any(ingested.exported):
             return True
+        if self._doubts:
+            from casreplay.history.doubts import has_whole_trees  # noqa: PLC0415 - only of a damaged store
+
+            return writer.has_new or not has_whole_trees(self._store, head.root)
         has = self._store.has
         return any(
             work.states[i] in _WITH_CONTENT and not has(ObjectId(bytes(work.ids[32 * i : 32 * i + 32])))
@@ -215,6 +244,7 @@ class Committer:
         For ``status`` and ``diff`` against the folder: ``writer`` may be one that keeps
         everything in memory.
         """
+        self._cache.short = self._store.short_segments()
         with no_collector():
             trees = _Trees(self._store, writer, hold=False)
             seen, _ = self._look(CommitOptions(), self._store.log.head(), writer, monitor, trees)
@@ -228,7 +258,8 @@ class Committer:
         For a store that cannot be written. The committer is one that works on ``writer``.
         """
         started, head = monotonic_ns(), self._store.log.head()
-        if head is None or options.label or options.tags:
+        self._cache.short = short = self._store.short_segments()
+        if head is None or options.label or options.tags or short:
             return None
         with no_collector():
             seen, _ = self._look(options, head, writer, monitor, _Trees(self._store, writer, hold=True))
@@ -341,6 +372,17 @@ class _Trees:
     def _store(self, tree_id: TreeId, canonical: bytes, old: bytes) -> None:
         base = TreeId(ObjectId(old)) if any(old) and old != tree_id else None
         self._writer.put_tree(tree_id, canonical, base)
+
+
+def _short_problems(short: Mapping[int, int]) -> tuple[Problem, ...]:
+    from casreplay.history.doubts import segment_problem  # noqa: PLC0415 - only of a damaged store
+
+    return tuple(segment_problem(number, length) for number, length in sorted(short.items()))
+
+
+def _uncounted(error: CorruptError) -> Problem:
+    text = f"What changed could not be counted, the snapshot before is damaged: {error.message}"
+    return Problem("uncounted", text, object=str(error.fields.get("id", "")))
 
 
 def _as_cached(cache: StatCache) -> Built:

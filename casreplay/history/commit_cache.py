@@ -33,15 +33,21 @@ class CommitCache:
         store: where the cache's files lie.
         root: the workspace, an absolute path.
         rules: what is left out; a cache made under others is read, and not believed in all.
+
+    Attributes:
+        short: segments of the store that have lost something, with the length they have. A cache
+            made when there were others is not believed: it takes contents for stored.
     """
 
     def __init__(self, store: CommitStore, root: bytes, rules: IgnoreRules) -> None:
         self._store = store
         self._root = root
         self._rules = rules
+        self.short: Mapping[int, int] = {}
 
     def _binding(self) -> bytes:
-        return hashing.blob_id(self._store.id + b"\0" + self._root)
+        short = repr(sorted(self.short.items())).encode() if self.short else b""
+        return hashing.blob_id(self._store.id + b"\0" + self._root + (b"\0" + short if short else b""))
 
     def load(self, head: Snapshot | None) -> StatCache | None:
         """The cache that was left when ``head`` was the newest snapshot; ``None`` when there is none."""

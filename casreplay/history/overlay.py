@@ -9,7 +9,8 @@ one says so.
 from __future__ import annotations
 
 import marshal
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from typing import Self
 
 from casreplay.codec.hashing import BlobHasher
@@ -158,6 +159,11 @@ class OverlayStore:
         return ()
 
     @property
+    def has_new(self) -> bool:
+        """Whether anything was put that the store below lacks, trees left aside."""
+        return self.has_new_content
+
+    @property
     def stored_bytes(self) -> int:
         """Always 0."""
         return 0
@@ -177,6 +183,15 @@ class OverlayStore:
 
     def discard(self, exported: bytes) -> None:
         """Nothing to give back."""
+
+    def short_segments(self) -> Mapping[int, int]:
+        """What the store below has lost."""
+        return self._below.short_segments()
+
+    def doubting(self, short: Mapping[int, int], *, always: bool) -> AbstractContextManager[None]:
+        """Nothing to do: trees are kept here all, and contents are compared by their ids."""
+        del short, always
+        return nullcontext()
 
     def read_cache(self, name: str) -> bytes | None:
         """The cache below."""

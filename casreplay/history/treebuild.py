@@ -17,6 +17,7 @@ from typing import NamedTuple, Protocol
 
 from casreplay.codec import hashing
 from casreplay.codec.manifest import SPLIT_ENTRIES, decode_tree, encode_node, encode_tree, is_boundary
+from casreplay.errors import CorruptError
 from casreplay.history.scan import FolderWork, Scan
 from casreplay.model.ids import ContentId, TreeId
 from casreplay.model.objects import EntryKind, EntryState, Tree, TreeNode
@@ -262,8 +263,7 @@ class _Leaves:
     """The leaves of the earlier version of a split folder: what a new leaf is likely a delta of."""
 
     def __init__(self, trees: TreeStore, old: bytes) -> None:
-        node = decode_tree(trees.get(old)) if any(old) else None
-        self._node = node if isinstance(node, TreeNode) else None
+        self._node = _node(trees, old) if any(old) else None
 
     def at(self, first_name: bytes) -> bytes:
         """The id of the earlier leaf that held ``first_name``, or zeros."""
@@ -271,6 +271,15 @@ class _Leaves:
             return _NO_ID
         i = max(0, bisect_right(self._node.first_names, first_name) - 1)
         return self._node.tree_ids[32 * i : 32 * i + 32]
+
+
+def _node(trees: TreeStore, tree_id: bytes) -> TreeNode | None:
+    """An earlier node, or ``None``; a damaged one helps nobody, and ``fsck`` names it."""
+    try:
+        node = decode_tree(trees.get(tree_id))
+    except CorruptError:
+        return None
+    return node if isinstance(node, TreeNode) else None
 
 
 _Level = list[tuple[bytes, int, TreeId, ContentId]]

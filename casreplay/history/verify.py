@@ -11,22 +11,24 @@ from __future__ import annotations
 from collections import defaultdict
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from typing import NamedTuple
 
-from casreplay.errors import CorruptError
+from casreplay.errors import CorruptError, MissingObjectError
 from casreplay.history.annotations import Annotations
 from casreplay.history.check_data import Survey, check_records, survey
 from casreplay.history.check_trees import Flaw, NameRules, TreeCheck, losses
 from casreplay.history.gc import invalidate
 from casreplay.history.paths_index import PathsIndex
-from casreplay.model.ids import ObjectId, TreeId, short
+from casreplay.model.ids import BlobId, ObjectId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Snapshot
 from casreplay.model.paths import display
 from casreplay.model.problems import Problem
 from casreplay.store.disk import DiskStore
 
-__all__ = ["FsckReport", "fsck", "repair_index"]
+__all__ = ["FsckReport", "Repaired", "fsck", "repair_index"]
 
+JOURNAL = "paths"
 MAX_PATHS_SHOWN = 3
 ATTEMPTS = 4
 
@@ -43,7 +45,8 @@ class FsckReport:
         trees: distinct trees looked at.
         blobs: distinct blobs that trees name.
         records: records of segments.
-        data_bytes: decoded bytes hashed; 0 without ``data``.
+        data_bytes: decoded bytes hashed; 0 when contents were not read.
+        has_read: whether contents were read: asked for, or because a segment has lost something.
     """
 
     problems: tuple[Problem, ...]
@@ -54,6 +57,7 @@ class FsckReport:
     blobs: int
     records: int
     data_bytes: int
+    has_read: bool = False
 
     @property
     def is_clean(self) -> bool:
@@ -72,7 +76,8 @@ def fsck(
 
     The log's chain; the headers of all records against the index; every tree below a live
     snapshot, strictly; that every blob is there with the length its entries state. With
-    ``data`` every record is decoded and hashed too, those that nothing needs included.
+    ``data`` every record is decoded and hashed too, those that nothing needs included; also where
+    a segment has lost something: what was a delta of that, or has a chunk there, looks whole else.
 
     A gc, purge or prune under way takes away what is being looked at. Problems found meanwhile are
     nobody's: the check begins again, up to three times.
@@ -95,6 +100,8 @@ def _check(store: DiskStore, names: NameRules, monitor: Monitor, *, data: bool) 
     problems += Annotations(store, clock=lambda: 0).problems()
     monitor.stage("reading headers")
     found = survey(store, chunks=data)
+    if not data and (found.short or found.lost):
+        data, found = True, survey(store, chunks=True)
     problems += _segment_problems(found)
     snapshots = list(store.log.newest_first())
     check = TreeCheck(store, names)
@@ -126,6 +133,7 @@ def _check(store: DiskStore, names: NameRules, monitor: Monitor, *, data: bool) 
         blobs=len(check.sizes),
         records=len(found.places),
         data_bytes=sum(place.weight_bytes for place in found.places) if data else 0,
+        has_read=data,
     )
 
 
@@ -166,13 +174,25 @@ def _blob_flaws(
     """Blobs that trees name and that are missing, or of another length than stated."""
     flaws: dict[ObjectId, Flaw] = {}
     for blob, size in check.sizes.items():
-        if store.entry_of(blob) is None:
-            if blob not in purged:
-                flaws[blob] = Flaw("missing", f"Blob {short(blob)} is not in the store")
+        if blob not in found.lengths or store.entry_of(blob) is None:
+            flaw = None if blob in purged else _absent(store, BlobId(blob))
+            if flaw is not None:
+                flaws[blob] = flaw
         elif size >= 0 and found.lengths.get(blob, size) != size:
             text = f"Blob {short(blob)} has {found.lengths[blob]} bytes where its entry says {size}"
             flaws[blob] = Flaw("size", text)
     return flaws
+
+
+def _absent(store: DiskStore, blob: BlobId) -> Flaw | None:
+    """What is wrong with a blob that no record was seen of; nothing when it was recorded just now."""
+    try:
+        store.info(blob)
+    except MissingObjectError:
+        return Flaw("missing", f"Blob {short(blob)} is not in the store")
+    except CorruptError as error:  # the index knows where it was
+        return Flaw("damaged", f"Blob {short(blob)} is lost: {error.message}")
+    return None
 
 
 def _data_flaws(store: DiskStore, found: Survey, monitor: Monitor) -> dict[ObjectId, Flaw]:
@@ -244,20 +264,39 @@ def _notes(check: TreeCheck, purged: Mapping[bytes, str]) -> list[Problem]:
     return notes
 
 
-def repair_index(store: DiskStore, *, monitor: Monitor = SILENT) -> tuple[int, int]:
+class Repaired(NamedTuple):
+    """What was written anew.
+
+    Attributes:
+        objects: objects in the new index.
+        snapshots: snapshots in the new paths journal.
+        problems: why there is no new journal, when a tree is damaged: the old one was kept.
+    """
+
+    objects: int
+    snapshots: int
+    problems: tuple[Problem, ...] = ()
+
+
+def repair_index(store: DiskStore, *, monitor: Monitor = SILENT) -> Repaired:
     """Write index and caches anew from segments, log and trees; deletes nothing else.
 
-    Returns:
-        Objects in the new index, and snapshots in the new paths journal.
+    Where a tree is damaged, the journal of changed paths knows more than the trees, and is kept.
 
     Cost: the headers of every segment, and one diff for each snapshot.
 
     Raises:
         LockedError: somebody records a snapshot just now.
-        CorruptError: a tree is damaged; the index is written, the journal only up to there.
     """
     monitor.stage("rebuilding the index")
     objects = store.rebuild_index()
     invalidate(store)
     monitor.stage("rebuilding the paths journal")
-    return objects, PathsIndex(store).rebuild()
+    kept = store.read_cache(JOURNAL)
+    try:
+        return Repaired(objects, PathsIndex(store).rebuild())
+    except CorruptError as error:
+        if kept is not None:
+            store.write_cache(JOURNAL, [kept])
+        text = f"The record of changed paths was not written anew, a snapshot is damaged: {error.message}"
+        return Repaired(objects, 0, (Problem("paths", text, object=str(error.fields.get("id", ""))),))

@@ -16,7 +16,8 @@ Order invariants that every implementation obeys (``docs/format.md``, section "O
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager
 from enum import IntEnum
 from types import TracebackType
 from typing import NamedTuple, Protocol, Self
@@ -165,6 +166,10 @@ class WorkerWriter(ObjectWriter, Protocol):
     def expect(self, raw_bytes: int) -> None:
         """Told before a commit's contents come, how many bytes they are in all writers: speed or size."""
 
+    @property
+    def has_new(self) -> bool:
+        """Whether anything was put that the store lacked."""
+
     def export_entries(self) -> bytes:
         """After ``sync``: what ``ForkingStore.adopt`` in the parent needs to find the records."""
 
@@ -200,6 +205,19 @@ class CommitStore(ForkingStore, Protocol):
     @property
     def adopted_bytes(self) -> int:
         """Bytes that adopted workers appended to segments since the store was opened."""
+
+    def short_segments(self) -> Mapping[int, int]:
+        """Segments that have lost something, missing ones too, with the length they have. Cheap.
+
+        Asked by whoever has a writer: until it is closed nobody may take segments away.
+        """
+
+    def doubting(self, short: Mapping[int, int], *, always: bool) -> AbstractContextManager[None]:
+        """Make the index agree with ``short``, what ``short_segments`` said: what was lost is absent then.
+
+        While it lasts, and if ``short`` or ``always`` says so, an object counts as stored only if it can
+        be read: for writers and their workers.
+        """
 
     def read_cache(self, name: str) -> bytes | None:
         """A rebuildable cache file's bytes, or ``None``; never believed without a check of its header."""

@@ -8,7 +8,7 @@ log's lock, which the caller holds.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 
 from casreplay.codec.log_records import LogRecord
@@ -108,6 +108,17 @@ class Catalog:
         for number, length in self._fresh.covered.items():
             longest[number] = max(length, longest.get(number, 0))
         return {number: length for number, length in longest.items() if number not in self._fresh.dropped}
+
+    def short(self) -> dict[int, int]:
+        """Segments that have lost something, missing ones too, by their length. Cost: a ``stat`` each.
+
+        Whoever has a share of the store's lock may call that damage: nobody removes segments meanwhile.
+        """
+        return self._short(self.lengths())
+
+    def _short(self, lengths: Mapping[int, int]) -> dict[int, int]:
+        sizes = ((number, self._segments.size(number), length) for number, length in lengths.items())
+        return {number: size for number, size, length in sizes if size < length}
 
     def check_against_log(self) -> None:
         """Refuse when what is known here of segments is not what the whole log says: before data goes.
@@ -215,5 +226,12 @@ class Catalog:
         durable, dropped = newly_durable((record for _, record in self._log.records_from(0)), {})
         packed = gather(self._segments, {}, durable)
         top = max([0, *durable, *dropped, *self._segments.numbers()]) + 1
-        self.index.rebuild(b"".join(packed), durable, log_end=end, next_segment=top, dropped=dropped)
+        self.index.rebuild(
+            b"".join(packed),
+            durable,
+            log_end=end,
+            next_segment=top,
+            dropped=dropped,
+            short=self._short(durable),
+        )
         self._hold(Fresh(log_end=end))

@@ -7,7 +7,7 @@ objects live and which snapshots go is told to it.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from typing import TypeVar
 
@@ -45,6 +45,7 @@ class DiskStore:
         leases: its locks.
         catalog: where every object lies.
         segments: its segments.
+        doubts: whether writers count only what can be read as stored already (``doubting``).
     """
 
     def __init__(self, files: Files, folder: str, store_id: bytes, *, durability: str, wait_s: float) -> None:
@@ -61,6 +62,7 @@ class DiskStore:
         self._decoder = Decoder(self.segments, self.catalog)
         self._shares: dict[int, tuple[FileLock, str]] = {}
         self.can_fork = True
+        self.doubts = False
         self.adopted_bytes = 0
 
     # Opening
@@ -273,6 +275,28 @@ class DiskStore:
     def entry_of(self, object_id: bytes) -> Entry | None:
         """See ``Host``."""
         return self.catalog.find(object_id)
+
+    def short_segments(self) -> dict[int, int]:
+        """See ``CommitStore``."""
+        return self.catalog.short()
+
+    @contextmanager
+    def doubting(self, short: Mapping[int, int], *, always: bool) -> Iterator[None]:
+        """See ``CommitStore``. Cost, when ``short`` is news to the index: the headers of every segment."""
+        if short != self.catalog.index.short:
+            self.segments.close()  # what is gone can be read through an open file
+            self.rebuild_index()
+        self.doubts = always or bool(short)
+        try:
+            yield
+        finally:
+            self.doubts = False
+
+    def holds(self, object_id: bytes) -> bool:
+        """Whether a writer need not store the object: it is here; while there are doubts, and can be read."""
+        if self.catalog.find(object_id) is None:
+            return False
+        return not self.doubts or self._decoder.is_whole(object_id)
 
     def least_copy(self, object_id: bytes, *, is_list: bool | None = None) -> Entry | None:
         """Of several copies of an object the one of the least depth: the one a gc must keep.

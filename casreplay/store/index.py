@@ -22,6 +22,7 @@ import zlib
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
+from types import MappingProxyType
 
 from casreplay.codec.hashing import checksum
 from casreplay.errors import CorruptError, StoreIOError
@@ -40,6 +41,7 @@ _ATTEMPTS = 5
 _BATCH = struct.Struct("<4sIIQII")
 _BATCH_MAGIC = b"crB1"
 _PAIR = struct.Struct("<II")
+NOTHING_SHORT: Mapping[int, int] = MappingProxyType({})
 
 
 @dataclass(slots=True)
@@ -54,6 +56,7 @@ class _State:
     by_id: dict[bytes, int] | None = None
     covered: dict[int, int] = field(default_factory=dict)
     dropped: set[int] = field(default_factory=set)
+    short: dict[int, int] = field(default_factory=dict)
     log_end: int = 0
     next_segment: int = 1
     stamp: tuple[int, int, int] | None = None
@@ -76,6 +79,11 @@ class Index:
     def covered(self) -> Mapping[int, int]:
         """Segment number to the length below which every object is known here."""
         return self._state.covered
+
+    @property
+    def short(self) -> Mapping[int, int]:
+        """Segments that had lost something when this was built, by the length up to which they are known."""
+        return self._state.short
 
     @property
     def mark(self) -> object:
@@ -151,6 +159,7 @@ class Index:
             tail_name=fields["tail"],
             covered={int(key): value for key, value in fields["covered"].items()},
             dropped=set(fields["dropped"]),
+            short={int(key): value for key, value in fields.get("short", {}).items()},
             log_end=fields["log_end"],
             next_segment=fields["next_segment"],
             stamp=stamp,
@@ -261,10 +270,13 @@ class Index:
         gone = state.dropped | segments
         # The number of a segment that came and went between two looks must not come again either.
         top = max([state.next_segment - 1, *segments]) + 1
-        wanted = dataclasses.replace(state, covered=left, dropped=gone, log_end=log_end, next_segment=top)
+        short = {number: length for number, length in state.short.items() if number not in segments}
+        wanted = dataclasses.replace(
+            state, covered=left, dropped=gone, short=short, log_end=log_end, next_segment=top
+        )
         self._fold(wanted, b"", forget=segments, everything=True)
 
-    def rebuild(
+    def rebuild(  # noqa: PLR0913 - all of it goes into one manifest
         self,
         packed: bytes,
         covered: Mapping[int, int],
@@ -272,8 +284,12 @@ class Index:
         log_end: int,
         next_segment: int,
         dropped: set[int],
+        short: Mapping[int, int] = NOTHING_SHORT,
     ) -> None:
-        """Replace the whole index by ``packed``. Under the log's lock only."""
+        """Replace the whole index by ``packed``. Under the log's lock only.
+
+        ``short`` are segments that have lost something, with the length they still have.
+        """
         self._files.make_folder(self._folder)
         number = self._highest()
         old = [name for name in self._files.names(self._folder) if name != MANIFEST]
@@ -281,6 +297,7 @@ class Index:
             number=number,
             covered=dict(covered),
             dropped=set(dropped),
+            short=dict(short),
             log_end=log_end,
             next_segment=next_segment,
         )
@@ -325,6 +342,8 @@ class Index:
             "log_end": state.log_end,
             "next_segment": state.next_segment,
         }
+        if state.short:
+            fields["short"] = {str(key): value for key, value in sorted(state.short.items())}
         text = json.dumps(fields, sort_keys=True, separators=(",", ":")).encode()
         replace(self._files, join(self._folder, MANIFEST), checksum(text).hex().encode() + b"\n" + text)
         old = [name for name, _ in absorbed] + [state.tail_name]
@@ -334,6 +353,7 @@ class Index:
             tail_name=tail_name,
             covered=state.covered,
             dropped=state.dropped,
+            short=state.short,
             log_end=state.log_end,
             next_segment=state.next_segment,
             stamp=self._files.stamp(join(self._folder, MANIFEST)),

@@ -6,7 +6,8 @@ to everybody but their writer, the log is checked exactly as the one on disk is.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import AbstractContextManager, nullcontext
 from types import TracebackType
 from typing import Self
 
@@ -69,6 +70,15 @@ class MemoryStore:
 
     def discard(self, exported: bytes) -> None:
         """See ``ForkingStore``."""
+
+    def short_segments(self) -> Mapping[int, int]:
+        """See ``CommitStore``: nothing gets lost here."""
+        return {}
+
+    def doubting(self, short: Mapping[int, int], *, always: bool) -> AbstractContextManager[None]:
+        """See ``CommitStore``: what is here can be read."""
+        del short, always
+        return nullcontext()
 
     def read_cache(self, name: str) -> bytes | None:
         """See ``CommitStore``."""
@@ -134,6 +144,11 @@ class MemoryWriter:
     def export_entries(self) -> bytes:
         """See ``WorkerWriter``: what was synced is in the store already."""
         return b""
+
+    @property
+    def has_new(self) -> bool:
+        """See ``WorkerWriter``."""
+        return bool(self._own)
 
     @property
     def stored_bytes(self) -> int:

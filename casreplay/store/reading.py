@@ -224,6 +224,18 @@ class Decoder:
         if hasher.id() != blob_id:
             raise CorruptError(f"Object {blob_id.hex()} does not match its id", id=blob_id.hex())
 
+    def is_whole(self, object_id: bytes) -> bool:
+        """Whether a copy of the object can be read, down to its last byte. Cost: that of reading it."""
+        return any(map(self._is_whole, self._places.find_all(object_id)))
+
+    def _is_whole(self, entry: Entry) -> bool:
+        try:
+            for _ in self._pieces(entry):
+                pass
+        except CorruptError:
+            return False
+        return True
+
     def chunk_list(self, entry: Entry) -> list[tuple[bytes, int]]:
         """Ids and lengths of a blob's chunks; the blob itself when it is not chunked."""
         return self.from_any(entry, self._chunk_list)
@@ -261,7 +273,11 @@ class Decoder:
                 delta between an object and a chunk list.
             MissingObjectError: a base is not in the store.
         """
-        chain = self._chain(entry, self._found) or self._chain(entry, self._least)
+        try:
+            chain = self._chain(entry, self._found)
+        except CorruptError:  # of a base that is damaged there may be another copy
+            chain = None
+        chain = chain or self._chain(entry, self._least)
         if chain is None:
             raise CorruptError(f"The delta chain of {entry.id.hex()} is too long", id=entry.id.hex())
         body, deltas = chain

@@ -67,6 +67,13 @@ Claim = Callable[[bytes], bool]
 class Host(Protocol):
     """What a writer needs of its store."""
 
+    @property
+    def doubts(self) -> bool:
+        """Whether what the index names may be lost: only what can be read counts as stored."""
+
+    def holds(self, object_id: bytes) -> bool:
+        """Whether the object is stored already."""
+
     def entry_of(self, object_id: bytes) -> Entry | None:
         """Where a durable object lies."""
 
@@ -184,6 +191,11 @@ class SegmentWriter:
         return tuple((segment.number, segment.end) for segment in self._segments)
 
     @property
+    def has_new(self) -> bool:
+        """See ``WorkerWriter``."""
+        return bool(self._own)
+
+    @property
     def stored_bytes(self) -> int:
         """See ``ObjectWriter``; groups not yet compressed are not counted."""
         return self._stored
@@ -249,7 +261,7 @@ class SegmentWriter:
         """Whether the object has to be stored by this writer."""
         if object_id in self._own:
             return False
-        if not self._rewriting and self._host.entry_of(object_id) is not None:
+        if not self._rewriting and self._host.holds(object_id):
             return False
         return self._claim is None or self._claim(object_id)
 
@@ -346,10 +358,10 @@ class SegmentWriter:
             same = None if chunk_id == blob else places.get(chunk_id)
             if same is not None:
                 near = same + 1
-            else:
+            if same is None or self._host.doubts:
                 # The chunk at about this place in the old version is what this one came from.
-                neighbour = old[near][0] if near < len(old) else None
-                near += 1
+                neighbour = old[near][0] if same is None and near < len(old) else None
+                near += same is None
                 if chunk_id == blob or self._wanted(chunk_id):
                     self._put_small(ObjectKind.BLOB, chunk_id, chunk, neighbour)
             ids.append(chunk_id)
@@ -373,6 +385,8 @@ class SegmentWriter:
         entry = self._host.entry_of(chunk_id) if at is None else None if at < 0 else self._own_entry(chunk_id)
         if entry is None or entry.type != RecordType.CHUNKED:
             return []
+        if at is None and not self._host.holds(chunk_id):
+            return []  # there are doubts, and it cannot be read
         body = self._body(chunk_id)
         return [] if body is None else decode_chunk_list(body.raw, body.whole_bytes)
 

@@ -169,7 +169,8 @@ def test_a_missing_index_entry_is_said_and_mended(store, monkeypatch):
         assert {"index", "missing"} <= codes
     for name in os.listdir(store.folder + "/index"):
         os.remove(f"{store.folder}/index/{name}")
-    objects, snapshots = repair_index(store)
+    objects, snapshots, problems = repair_index(store)
+    assert problems == ()
     assert objects >= 15
     assert snapshots == 3
     assert fsck(store, data=True).is_clean
