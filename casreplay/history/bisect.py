@@ -22,6 +22,7 @@ from __future__ import annotations
 
 import itertools
 import math
+from collections.abc import Iterable
 from dataclasses import replace
 
 from casreplay.history.bisect_bayes import Posterior, best_probe, posterior, quantile_probes
@@ -48,6 +49,9 @@ END_RUNS = 12
 """Runs of each end before that: nowhere else does a change show as well, if there is one."""
 MOST_END_RUNS = 60
 """Runs of an end at most, however rarely it is known to fail."""
+
+MOST_SKIPS = 8
+"""Skips of one position before it is not run again, even if it could be judged once."""
 
 
 class Bisector:
@@ -113,7 +117,7 @@ class Bisector:
         wrong = [p for p, want in ((0, Verdict.GOOD), (last, Verdict.BAD)) if want not in shown[p]]
         if not wrong:
             return None
-        retry = tuple(p for p in wrong if board.count(p) < self._patience(p))
+        retry = tuple(p for p in self._testable(wrong) if board.count(p) < self._patience(p))
         if retry:
             return Probe(retry[:1] if width < 2 else retry, True, last, "ends")
         if len(wrong) == 2:
@@ -149,6 +153,10 @@ class Bisector:
             if t.position == position
         )
 
+    def _testable(self, positions: Iterable[int]) -> list[int]:
+        """Those of ``positions`` that are worth another run: not skipped again and again."""
+        return [p for p in positions if self.board.skips(p) < MOST_SKIPS]
+
     # -- halving --------------------------------------------------------------------------
 
     def _halve(self, width: int) -> Probe | Outcome:
@@ -161,7 +169,7 @@ class Bisector:
         if low == 0 and high == self.board.size - 1 and gaps:
             reason = f"{skips} positions could not be tested"
             return self._interval(low, high, reason)
-        again = [p for p in (low, high) if self.board.count(p) <= self.options.confirm]
+        again = [p for p in self._testable((low, high)) if self.board.count(p) <= self.options.confirm]
         if again:
             again.sort(key=self.board.count)
             return Probe(tuple(sorted(again[:width])), True, high - low, "confirm")
@@ -192,17 +200,21 @@ class Bisector:
         state = self._posterior()
         first, last = self._around(state.mode()[0])
         if state.mass(first, last) >= options.threshold:
-            short = self._unproven(first, last)
+            short = self._testable(self._unproven(first, last))
             if not short:
                 return self._boundary(state, first, last)
-            return Probe(tuple(short[:width]), True, last - first + 1, "flaky")
-        if state.indistinct(options.effect) >= options.threshold and board.runs >= FLAT_RUNS:
+            if board.runs < options.max_runs:
+                return Probe(tuple(short[:width]), True, last - first + 1, "flaky")
+        # Rates that are told say how large the change is: what is left is whether there is one.
+        flat = state.no_change if options.rates is not None else state.indistinct(options.effect)
+        if flat >= options.threshold and board.runs >= FLAT_RUNS:
             ends = sorted((0, board.size - 1), key=board.count)
-            if options.rates is None and board.count(ends[0]) < END_RUNS:
+            ends = [p for p in self._testable(ends) if board.count(p) < END_RUNS]
+            if options.rates is None and ends and board.runs < options.max_runs:
                 return Probe(tuple(ends[:1]), True, board.size - 1, "flaky")
             return Outcome(
                 Status.NO_CHANGE,
-                posterior=state.indistinct(options.effect),
+                posterior=flat,
                 no_change=state.no_change,
                 reason="the verdicts vary, but not with the position",
             )
@@ -212,9 +224,11 @@ class Bisector:
         return Probe(self._informative(state, width), True, high - low + 1, "flaky")
 
     def _informative(self, state: Posterior, width: int) -> tuple[int, ...]:
-        dead = self.board.skipped(0, self.board.size - 1)
+        last = self.board.size - 1
+        tested = {t.position for t in self.board.tallies()}
+        dead = sorted({*self.board.skipped(0, last)} | tested.difference(self._testable(tested)))
         edges = [-1, *dead, self.board.size]
-        usable = [(a + 1, b - 1) for a, b in itertools.pairwise(edges) if b - a > 1]
+        usable = [(a + 1, b - 1) for a, b in itertools.pairwise(edges) if b - a > 1] or [(0, last)]
         found = [best_probe(state, usable)[0]]
         for x in quantile_probes(state, width) if width > 1 else ():
             if x not in found and x not in dead and len(found) < width:

@@ -28,7 +28,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import cache
-from math import exp, lgamma, log, log2
+from math import erf, exp, lgamma, log, log2, sqrt
 
 __all__ = ["Posterior", "Segment", "SideModel", "Tally", "best_probe", "posterior", "quantile_probes"]
 
@@ -69,6 +69,8 @@ class Segment:
         mass: posterior probability that the boundary is one of them.
         fail_good: predicted failure rate of the next run on the good side, if it is.
         fail_bad: the same on the bad side.
+        good: failures and passes seen on the good side, if it is.
+        bad: the same on the bad side.
     """
 
     first: int
@@ -76,11 +78,22 @@ class Segment:
     mass: float
     fail_good: float
     fail_bad: float
+    good: tuple[int, int]
+    bad: tuple[int, int]
 
     @property
     def size(self) -> int:
         """How many boundaries the segment holds."""
         return self.last - self.first + 1
+
+    def below(self, effect: float) -> float:
+        """The probability that the failure rate rises by less than ``effect``, if the boundary is here.
+
+        Both rates with their posterior Beta distributions, the difference taken for normal.
+        """
+        (low, low_spread), (high, high_spread) = _rate(*self.good), _rate(*self.bad)
+        spread = sqrt(low_spread + high_spread)
+        return (1 + erf((effect - (high - low)) / (spread * sqrt(2)))) / 2
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,7 +117,7 @@ class Posterior:
 
     def indistinct(self, effect: float) -> float:
         """The probability that no change raises the failure rate by at least ``effect``."""
-        return self.no_change + sum(s.mass for s in self.segments if s.fail_bad - s.fail_good < effect)
+        return self.no_change + sum(s.mass * s.below(effect) for s in self.segments)
 
     def mass(self, first: int, last: int) -> float:
         """The probability that the first bad position lies in ``first..last``."""
@@ -132,6 +145,12 @@ class Posterior:
                 high += 1
             mass += max(left, right)
         return self.segments[low].first, self.segments[high].last, mass
+
+
+def _rate(failed: int, passed: int) -> tuple[float, float]:
+    """Mean and variance of a failure rate: Beta(1/2 + failed, 1/2 + passed)."""
+    mean = (0.5 + failed) / (1 + failed + passed)
+    return mean, mean * (1 - mean) / (2 + failed + passed)
 
 
 @cache
@@ -200,7 +219,7 @@ def posterior(size: int, tallies: Sequence[Tally], model: SideModel) -> Posterio
     top = max([*logs, flat])
     total = sum(exp(value - top) for value in logs) + exp(flat - top)
     segments = tuple(
-        Segment(first, end, exp(value - top) / total, *_predict(good, bad, likelihood, model))
+        Segment(first, end, exp(value - top) / total, *_predict(good, bad, likelihood, model), good, bad)
         for (first, end, good, bad, likelihood), value in zip(raw, logs, strict=True)
     )
     up = _log_flat(failed + 1, passed, model)

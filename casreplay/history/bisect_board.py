@@ -40,6 +40,15 @@ class Board:
         failed, passed, _ = self._counts.get(position, (0, 0, 0))
         return failed + passed
 
+    def skips(self, position: int) -> int:
+        """Runs at ``position`` that were a skip."""
+        return self._counts.get(position, (0, 0, 0))[2]
+
+    def margin(self, position: int) -> int:
+        """How far failures and passes at ``position`` are apart."""
+        failed, passed, _ = self._counts.get(position, (0, 0, 0))
+        return abs(failed - passed)
+
     def verdict(self, position: int) -> Verdict | None:
         """The majority of good and bad (ties: bad), else skip, else ``None`` when never run."""
         counts = self._counts.get(position)

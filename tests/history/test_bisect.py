@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from casreplay.history.bisect import Bisector
+from casreplay.history.bisect_bayes import SideModel, Tally, posterior
 from casreplay.history.bisect_flips import FlipFinder
 from casreplay.history.bisect_model import Outcome, Probe, SearchOptions, Status, Verdict
 
@@ -246,6 +247,68 @@ def test_flips_found_early_are_real_and_the_rest_fits_the_largest_gap(history, b
         if end - start > outcome.largest_gap:
             assert any(p in range(start, end) and v is verdict for p, v in finder.board.decided())
         start = end
+
+
+def unsteady(history, rates, seed):
+    rng = random.Random(seed)
+    return lambda p: B if rng.random() < rates[history[p] is B] else G
+
+
+@pytest.mark.parametrize("rate", [0.05, 0.2])
+def test_the_search_for_all_flips_blames_nobody_where_nothing_changes(rate):
+    history = [G] * 50
+    outcomes = [
+        run(FlipFinder(50), unsteady(history, (rate, 1 - rate), seed), limit=900)[0] for seed in range(30)
+    ]
+    assert sum(one.status is Status.FOUND for one in outcomes) <= 1
+
+
+def test_all_flips_are_found_where_runs_contradict_each_other():
+    history = [G] * 20 + [B] * 10 + [G] * 15 + [B] * 15
+    found = [run(FlipFinder(60), unsteady(history, (0.1, 0.9), seed), limit=900)[0] for seed in range(30)]
+    right = [o for o in found if [(f.last, f.first) for f in o.flips] == [(19, 20), (29, 30), (44, 45)]]
+    assert len(right) >= 27
+    assert all(one.posterior is None for one in right if one.reason == "")
+
+
+def test_flips_are_confirmed_before_more_of_them_are_looked_for():
+    finder = FlipFinder(100, SearchOptions(confirm=2))
+    seen = []
+    while not isinstance(step := finder.next_step(), Outcome):
+        seen.append(step.why)
+        for p in step.positions:
+            finder.mark(p, B if p >= 40 else G)
+    first_gap = seen.index("gap")
+    assert seen[first_gap - 4 : first_gap] == ["confirm"] * 4
+    assert "confirm" not in seen[first_gap:]
+
+
+@pytest.mark.parametrize("finder", [Bisector, FlipFinder])
+@pytest.mark.parametrize("options", [SearchOptions(), SearchOptions(rates=(0.2, 0.8))])
+def test_a_command_that_cannot_judge_any_more_ends_the_search(finder, options):
+    for judged, seed in itertools.product(range(0, 40, 3), range(2)):
+        history = [G] * 10 + [B] * 10
+        verdict, left = unsteady(history, (0.1, 0.9), seed), itertools.count()
+        run(
+            finder(20, options),
+            lambda p, judged=judged, left=left, verdict=verdict: verdict(p) if next(left) < judged else S,
+            limit=600,
+        )
+
+
+def test_rates_that_are_told_are_no_reason_to_deny_a_change():
+    history = [G] * 30 + [B] * 30
+    options = SearchOptions(rates=(0.46, 0.54), max_runs=60)
+    outcomes = [run(Bisector(60, options), unsteady(history, (0.46, 0.54), seed))[0] for seed in range(10)]
+    assert not [one for one in outcomes if one.status is Status.NO_CHANGE]
+
+
+def test_a_rise_is_not_improbable_because_few_runs_did_not_show_it():
+    tallies = [Tally(0, 5, 7), Tally(30, 8, 8), Tally(59, 7, 5)]
+    state = posterior(60, tallies, SideModel())
+    assert 0.5 < state.no_change < state.indistinct(0.1) < 0.95
+    many = posterior(60, [Tally(t.position, 300, 300) for t in tallies], SideModel())
+    assert many.indistinct(0.1) > 0.98
 
 
 def test_two_windows_are_both_found_exactly():
