@@ -232,6 +232,10 @@ def _closing(report: BisectReport) -> Iterator[str]:
     unsaid = []
     if report.status is Status.FOUND and report.reason:
         unsaid.append(f"{report.reason}: nothing more was run, to confirm or to shrink it")
+    if report.status is Status.FOUND and report.posterior is None and not report.reason:
+        unsaid.append("runs contradicted each other: flips count that many runs agree on")
+    if report.effort.shrink_runs and report.shrunk is None:
+        unsaid.append("the runs contradict each other too often to shrink the change")
     if report.untested:
         unsaid.append(f"{count(report.untested, 'snapshot')} inside the answer not tested")
     if report.largest_gap and report.status in (Status.FOUND, Status.INTERVAL):

@@ -213,18 +213,25 @@ class _CommandRun:
         if is_wanted is False or not changes or (is_wanted is None and len(changes) == 1):
             return report
         trees = PartialTrees(overlay, good.root)
-        is_bad = TreeJudge(runner, self._judge, rates=self._rates(bad))
         listener = self._listener
         # What the bad side cannot have noticed need not be tried; a flaky run may read on another day.
         reads = self._reads_of(bad) if report.posterior is not None and not self._is_flaky() else None
-        found = shrink(
-            trees,
-            changes,
-            is_bad,
-            on_trial=lambda applied, parts, bad: listener.shrinking(parts, applied, bad),
-            concerns=partial(concerns, reads) if reads is not None else lambda _: True,
-        )
-        return replace(report, shrunk=found, effort=replace(report.effort, shrink_runs=is_bad.runs))
+        found, runs = None, 0
+        # A command that never contradicted itself is run once a trial. When that leads to a set that is
+        # not bad, it is flaky after all, and everything is weighed.
+        for rates in (self._rates(bad), self._seen_rates(bad)):
+            is_bad = TreeJudge(runner, self._judge, rates=rates)
+            found = shrink(
+                trees,
+                changes,
+                is_bad,
+                on_trial=lambda applied, parts, bad: listener.shrinking(parts, applied, bad),
+                concerns=partial(concerns, reads) if reads is not None else lambda _: True,
+            )
+            runs += is_bad.runs
+            if found is not None:
+                break
+        return replace(report, shrunk=found, effort=replace(report.effort, shrink_runs=runs))
 
     def _is_flaky(self) -> bool:
         """Whether two runs on one snapshot disagreed."""
@@ -235,24 +242,25 @@ class _CommandRun:
         return any(len(verdicts) > 1 for verdicts in seen.values())
 
     def _rates(self, bad: Snapshot) -> tuple[float, float]:
-        """How often a good and a bad state fail: as told, else as seen on the two sides of the boundary.
-
-        What was seen is taken a run short on either side: too far apart, the two let a trial end too soon.
-        """
+        """How often a good and a bad state fail: as told, as seen, or never and always."""
         if self._request.options.rates is not None:
             return self._request.options.rates
-        if not self._is_flaky():
-            return 0.0, 1.0
+        return self._seen_rates(bad) if self._is_flaky() else (0.0, 1.0)
+
+    def _seen_rates(self, bad: Snapshot) -> tuple[float, float]:
+        """The rates of failure on the two sides of the boundary, each taken a run short.
+
+        Too far apart, the two let a trial end too soon.
+        """
         bad_at = self._line.position_of(bad) or 0
         sides: tuple[list[bool], list[bool]] = ([], [])
         for row in self._state.rows:
             position = self._positions.get(row.snapshot)
-            if position is not None and row.verdict is not Verdict.SKIP:
+            if position is not None and row.verdict is not Verdict.SKIP and row.source != "traced":
                 sides[position >= bad_at].append(row.verdict is Verdict.BAD)
         before, after = sides
-        good_rate = (sum(before) + 1) / (len(before) + 1) if any(before) else 0.0
-        bad_rate = 1.0 if all(after) else sum(after) / (len(after) + 1)
-        return min(good_rate, bad_rate / 2), bad_rate
+        bad_rate = sum(after) / (len(after) + 1)
+        return min((sum(before) + 1) / (len(before) + 1), bad_rate / 2), bad_rate
 
     def _replay(self, searcher: Bisector | FlipFinder) -> None:
         """Feed the verdicts of an interrupted run; each costs nothing."""

@@ -141,8 +141,11 @@ def shrink(
     *,
     on_trial: Callable[[int, int, bool], None] = lambda *_: None,
     concerns: Callable[[Change], bool] = lambda _: True,
-) -> Shrunk:
+) -> Shrunk | None:
     """The 1-minimal part of ``changes`` (without renames) that makes the good tree bad.
+
+    What was found, unless it is everything, is judged once more at the end; ``None`` where it is not
+    bad then: the answers contradict each other.
 
     Args:
         trees: builds the trials.
@@ -151,7 +154,7 @@ def shrink(
         on_trial: told of every trial: parts applied, parts in all, the answer.
         concerns: which changes the command can notice at all; the others are left out untried.
 
-    Cost: about s * (log2 parts + 1) trials when s parts matter.
+    Cost: about s * (log2 parts + 1) trials when s parts matter, and the last one.
     """
     trials = 0
 
@@ -166,6 +169,8 @@ def shrink(
     groups = [part for part in groups if any(concerns(change) for change in part.changes)] or groups
     parts = [piece for part in groups for piece in _cut(trees.objects, part)]
     found = minimal_set(parts, judge)
+    if len(found) < len(parts) and not judge(frozenset(found)):
+        return None
     root = trees.build(found)
     return Shrunk(_culprits(trees.objects, found, parts), trials, root, _patch(trees, root), is_proven=True)
 
