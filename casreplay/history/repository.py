@@ -21,7 +21,7 @@ from casreplay.model.ids import BlobId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, Snapshot, TreeEntry
 from casreplay.model.paths import display, is_inside
-from casreplay.store.base import ObjectReader, SnapshotLog
+from casreplay.store.base import ObjectReader
 from casreplay.store.disk import DiskStore
 from casreplay.store.files import is_refused
 
@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from casreplay.history.paths_index import PathsIndex
     from casreplay.history.restore import Restored, RestoreOptions
     from casreplay.model.config import Config
+    from casreplay.store.log import DiskLog
     from casreplay.workspace.ignore import IgnoreRules
 
 __all__ = ["Repository"]
@@ -159,7 +160,7 @@ class Repository:
         return self.store
 
     @property
-    def log(self) -> SnapshotLog:
+    def log(self) -> DiskLog:
         """The snapshot log."""
         return self.store.log
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import assert_type
+from typing import Any, assert_type
 
 from casreplay import (
     CasreplayError,
@@ -24,6 +24,7 @@ from casreplay import (
     TreeEntry,
     __version__,
 )
+from casreplay.model.problems import Problem
 
 assert_type(__version__, str)
 
@@ -77,7 +78,18 @@ def looked_at(repository: Repository, snapshot: Snapshot) -> int:
     assert_type(entry.name, bytes)
     if entry.blob_id is not None:
         repository.objects.info(entry.blob_id)
+    assert_type(repository.log.verify(), list[Problem])
     return entry.size_bytes
+
+
+def asked(repository: Repository, before: Snapshot) -> tuple[str, ...]:
+    found = repository.check(before)
+    assert_type(found.to_dict()["findings"][0]["path"], Any)
+    assert_type(repository.analyze(before, exit_code=1), dict[str, Any])
+    assert_type(repository.timeline(before), list[dict[str, Any]])
+    assert_type(repository.losses(before).losses[0].path, bytes)
+    assert_type(repository.notes.label_of(before), str)
+    return tuple(finding.rule for finding in found.findings)
 
 
 def compared(repository: Repository, before: Snapshot | None) -> list[bytes]:

@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from types import MappingProxyType
+from typing import Any
 
 from casreplay.forensics.constraints import constraints
 from casreplay.forensics.emptiness import emptied
@@ -76,7 +77,7 @@ class CheckResult:
         """The greatest severity found; ``None`` without findings."""
         return max((finding.severity for finding in self.findings), default=None)
 
-    def to_dict(self) -> dict[str, object]:
+    def to_dict(self) -> dict[str, Any]:
         """JSON: ``findings`` and ``coverage``."""
         return {"findings": [f.to_dict() for f in self.findings], "coverage": dict(self.coverage)}
 
