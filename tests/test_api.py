@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from casreplay import CommitOptions, Repository
-from casreplay.errors import UsageError
+from casreplay.errors import UnknownNameError, UsageError
 
 
 @pytest.fixture
@@ -54,3 +54,23 @@ def test_any_time_that_fits_comes_back(repository, time_ns):
     recorded = repository.commit(CommitOptions(label="then", time_ns=time_ns)).snapshot
     assert repository.head() == recorded
     assert recorded.time_ns == time_ns
+
+
+def test_names_given_by_another_process_are_found(repository, folder):
+    first = repository.commit(CommitOptions(label="first")).snapshot
+    assert repository.notes.tags_of(first) == ()
+    with Repository.open(folder / "store", folder / "work") as other:
+        other.notes.add_tags(first.id, ["good"])
+        assert repository.snapshot("good") == first
+        assert repository.notes.tags_of(first) == ("good",)
+        other.notes.remove_tags(first.id, ["good"])
+        with pytest.raises(UnknownNameError):
+            repository.snapshot("good")
+
+
+@pytest.mark.parametrize("change", ["add_tags", "remove_tags"])
+def test_one_text_is_not_many_tags(repository, change):
+    first = repository.commit(CommitOptions(label="first", tags=("g",))).snapshot
+    with pytest.raises(UsageError):
+        getattr(repository.notes, change)(first.id, "good")
+    assert repository.notes.tags_of(first) == ("g",)

@@ -89,6 +89,12 @@ def _checked(what: str, text: str, limit: int) -> str:
     return text
 
 
+def _several(tags: Iterable[str]) -> list[str]:
+    if isinstance(tags, str):  # it would be taken letter by letter
+        raise UsageError(f"{tags!r} is one text", hint="Tags are a list or a tuple of texts")
+    return list(tags)
+
+
 def _described(char: str) -> str:
     code = ord(char)
     if 0xDC80 <= code <= 0xDCFF:  # how Python carries an argument's bytes that it cannot decode
@@ -113,6 +119,7 @@ class Annotations:
         self._notes: dict[bytes, list[Note]] = {}
         self._problems: list[Problem] = []
         self._loaded = False
+        self._read_at: tuple[int, int, int] | None = None
 
     # Reading
 
@@ -137,7 +144,12 @@ class Annotations:
         return tuple(self._notes.get(snapshot.id, ()))
 
     def called(self, name: str) -> list[SnapshotId]:
-        """Snapshots that were given ``name`` as a label or a tag after their commit and still have it."""
+        """Snapshots that were given ``name`` as a label or a tag after their commit and still have it.
+
+        Lines that other processes wrote meanwhile are read first.
+        """
+        if self._stamp() != self._read_at:
+            self.refresh()
         self._load()
         found = {one: None for one, label in self._labels.items() if label == name}
         found |= {one: None for one, tags in self._tags.items() if tags.get(name)}
@@ -156,6 +168,7 @@ class Annotations:
         if self._loaded:
             return
         self._labels, self._tags, self._notes, self._problems = {}, {}, {}, []
+        self._read_at = self._stamp()  # taken before: what comes in between is read again, not missed
         *lines, rest = self._bytes().split(b"\n")
         for number, line in enumerate(lines, 1):
             if line and not self._take(line):
@@ -163,6 +176,9 @@ class Annotations:
                 self._problems.append(Problem("annotation", text, path=NAME))
         self._take(rest)
         self._loaded = True
+
+    def _stamp(self) -> tuple[int, int, int] | None:
+        return self._store.files.stamp(join(self._store.folder, NAME))
 
     def _bytes(self) -> bytes:
         try:
@@ -203,12 +219,20 @@ class Annotations:
         self._append(snapshot, {"label": check_label(label)})
 
     def add_tags(self, snapshot: SnapshotId, tags: Iterable[str]) -> None:
-        """Give a snapshot tags. Durable."""
-        self._append(snapshot, {"tag": [check_tag(tag) for tag in tags]})
+        """Give a snapshot tags. Durable.
+
+        Raises:
+            UsageError: one may be no tag, or ``tags`` is one text.
+        """
+        self._append(snapshot, {"tag": [check_tag(tag) for tag in _several(tags)]})
 
     def remove_tags(self, snapshot: SnapshotId, tags: Iterable[str]) -> None:
-        """Take tags away, those given at commit time too. Durable."""
-        self._append(snapshot, {"untag": list(tags)})
+        """Take tags away, those given at commit time too. Durable.
+
+        Raises:
+            UsageError: ``tags`` is one text.
+        """
+        self._append(snapshot, {"untag": _several(tags)})
 
     def add_note(self, snapshot: SnapshotId, text: str, *, author: str = "") -> None:
         """Add a remark. Durable.
