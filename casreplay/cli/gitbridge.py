@@ -34,7 +34,7 @@ def import_git(session: Session, /, *, repository: str, **options: Any) -> int:
     """Turn the commits of the git repository REPO into snapshots.
 
     Labels are short commit ids and subjects, times are kept. Nothing is checked out. A
-    second import goes on after the last commit that is already here.
+    second import brings the commits that do not lead to one that is here.
     """
     import os  # noqa: PLC0415 - start-up speed
 
@@ -60,7 +60,7 @@ def import_git(session: Session, /, *, repository: str, **options: Any) -> int:
             }
         )
         return EXIT_PROBLEMS if done.problems else EXIT_OK
-    known = f" ({done.skipped:,} were here already)" if done.skipped else ""
+    known = f" ({done.skipped:,} were here already, or led to one that is)" if done.skipped else ""
     session.out.line(
         f"{count(done.snapshots, 'commit')} imported{known}, {count(done.blobs, 'distinct content')}"
     )

@@ -2,7 +2,7 @@
 
 Each commit becomes one snapshot, in an order in which parents come first. Trees are
 built from what differs, blobs are read once each. Submodules are left out and named as
-problems. A later import into the same store goes on after the last commit it holds.
+problems. A later import into the same store brings what does not lead to a commit it holds.
 """
 
 from __future__ import annotations
@@ -39,7 +39,7 @@ class Imported:
 
     Attributes:
         snapshots: recorded.
-        skipped: commits that an earlier import already brought.
+        skipped: commits that an earlier import brought, or that led to one it brought.
         blobs: distinct contents read.
         problems: paths that were left out.
         last: the newest snapshot; ``None`` when nothing was recorded.
@@ -77,36 +77,50 @@ def import_git(
     # A writer for the whole import, though it writes nothing: its share of the lock keeps what one batch
     # stored, and what the next builds on, until the log names it.
     with store.writer():
-        start, skipped = _last_known(store, found)
-        base = found[skipped - 1].tree if skipped else None
-        wanted = found[skipped:]
+        base, start, covered = _known(store, found)
+        wanted = [commit for commit in found if commit.id not in covered]
         monitor.stage("importing", len(wanted), "commits")
         with BlobReader(repository) as blobs:
             job = _Import(store, blobs, start)
             trees = [one.tree for one in wanted]
-            changes = deltas(repository, trees if base is None else [base, *trees])
+            changes = deltas(repository, trees if base is None else [base.tree, *trees])
             if base is not None:
                 next(changes)
             recorded = job.run(wanted, changes, monitor)
     return Imported(
-        recorded, skipped, job.read_blobs, tuple(job.problems), store.log.head() if recorded else None
+        recorded,
+        len(found) - len(wanted),
+        job.read_blobs,
+        tuple(job.problems),
+        store.log.head() if recorded else None,
     )
 
 
-def _last_known(store: CommitStore, found: Sequence[GitCommit]) -> tuple[Snapshot | None, int]:
-    """The snapshot of the last commit of ``found`` that has one, and how many commits end with it.
+def _known(
+    store: CommitStore, found: Sequence[GitCommit]
+) -> tuple[GitCommit | None, Snapshot | None, set[str]]:
+    """The last commit of ``found`` that has a snapshot, the snapshot, and every commit not to be brought.
 
-    Cost: the log, back to the snapshot of the very last commit.
+    Those are the commits with a snapshot and all that led to them: what is missing among these was
+    pruned, or left out on purpose. Commits of a branch that was merged since are not among them, wherever
+    they stand in the order.
+
+    Cost: the log, back to the snapshot of the first commit.
     """
-    places = {commit.id: number for number, commit in enumerate(found, 1)}
-    last, skipped = None, 0
+    places = {commit.id: commit for commit in found}
+    held: dict[str, Snapshot] = {}
     for one in store.log.newest_first() if places else ():
-        number = places.get(one.extra.get("git.commit", ""), 0)
-        if number > skipped:
-            last, skipped = one, number
-        if skipped == len(places):
+        commit = one.extra.get("git.commit", "")
+        if commit in places:
+            held.setdefault(commit, one)
+        if len(held) == len(places):
             break
-    return last, skipped
+    covered = set(held)
+    for child in reversed(found):
+        if child.id in covered:
+            covered.update(child.parents)
+    last = next((one for one in reversed(found) if one.id in held), None)
+    return last, held[last.id] if last is not None else None, covered
 
 
 class _Import:

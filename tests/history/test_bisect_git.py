@@ -196,6 +196,39 @@ def test_an_import_goes_on_behind_what_was_recorded_in_between(git, repository, 
     assert again.snapshots == 0
 
 
+@pytest.mark.parametrize(("into", "merged"), [("main", "side"), ("side", "main")])
+def test_a_branch_that_is_merged_after_an_import_is_brought(tmp_path, repository, into, merged):
+    """git lists the commits of the second parent last: those of the first come before what is here."""
+    git = Git(tmp_path / "forked")
+    git.commit("first", a="1\n")
+    git("checkout", "-q", "-b", "side")
+    side = [git.commit(f"side {i}", s=f"{i}\n") for i in range(3)]
+    git("checkout", "-q", "main")
+    for i in range(4):
+        git.commit(f"main {i}", a=f"{i}\n")
+    assert import_git(repository.store, str(git.folder)).snapshots == 5
+    git.count += 1
+    git("checkout", "-q", into)
+    git("merge", "-q", "--no-ff", "-m", "merged", merged)
+    assert import_git(repository.store, str(git.folder)).snapshots == 4
+    line = list(repository.snapshots())[::-1]
+    assert len({one.extra["git.commit"] for one in line}) == 9
+    assert [one.extra["git.commit"] for one in line[5:8]] == side
+    for one in line:
+        assert files_of(repository, one) == git.files(one.extra["git.commit"])
+    again = import_git(repository.store, str(git.folder))
+    assert (again.snapshots, again.skipped) == (0, 9)
+
+
+def test_commits_that_were_left_out_stay_out(git, repository):
+    every = git("rev-list", "--count", "HEAD").strip()
+    main = git("rev-list", "--count", "--first-parent", "HEAD").strip()
+    assert main != every
+    assert import_git(repository.store, str(git.folder), first_parent=True).snapshots == int(main)
+    again = import_git(repository.store, str(git.folder))
+    assert (again.snapshots, again.skipped) == (0, int(every))
+
+
 def test_odd_names_are_quoted():
     assert quoted(b"plain name") == b"plain name"
     assert quoted(b'"a\nb\\') == b'"\\"a\\nb\\\\"'
