@@ -137,7 +137,8 @@ def check(store, acknowledged, *, data):
     with Repository.open(store, store) as repository:
         kept = {one.sequence: one for one in repository.snapshots()}
         report = fsck(repository.store, data=data)
-        assert report.is_clean, report.problems
+        # Who is killed while appending to the log leaves a torn record, which the next one cuts off.
+        assert [one for one in report.problems if one.code != "log-torn"] == []
         told = {int.from_bytes(one[32:40], "big"): one for one in acknowledged}
         assert max(told) in kept
         for sequence, one in told.items():
