@@ -215,44 +215,44 @@ def _live_places(
 ) -> defaultdict[int, set[int]]:
     """Places of everything needed: see the module's docstring for what that is."""
     live: defaultdict[int, set[int]] = defaultdict(set)
-    purged = store.log.tombstones()
+    purged, whole = store.log.tombstones(), store.whole_copies()
     stack: list[_Need] = []
     for object_id in reachable(store, roots):
         stack.append(_Need(object_id))
         while stack:
             wanted = stack.pop()
-            entry = _needed_copy(store, wanted, bases)
-            if entry is None:
-                if wanted.id in purged:
-                    continue
+            copies = whole.get(wanted.id) or _needed_copy(store, wanted, bases)
+            if not copies and wanted.id not in purged:
                 raise MissingObjectError(
                     f"Object {wanted.id.hex()} is needed and not in the store; nothing was removed",
                     hint="Run casreplay fsck",
                     id=wanted.id.hex(),
                 )
-            place = entry.offset * _POSITIONS + entry.position
-            if place in live[entry.segment]:
-                continue
-            live[entry.segment].add(place)
-            is_list = entry.type == RecordType.CHUNKED
-            base = bases.get((entry.segment, entry.offset))
-            if base is not None:
-                stack.append(_Need(base, is_list=is_list))
-            if is_list:
-                chunks = store.chunk_list(BlobId(ObjectId(wanted.id)))
-                stack.extend(_Need(chunk, is_list=False) for chunk, _ in chunks)
+            for entry in copies:
+                place = entry.offset * _POSITIONS + entry.position
+                if place not in live[entry.segment]:
+                    live[entry.segment].add(place)
+                    stack += _needs_of(store, entry, bases.get((entry.segment, entry.offset)))
     return live
 
 
-def _needed_copy(store: DiskStore, wanted: _Need, bases: Mapping[tuple[int, int], bytes]) -> Entry | None:
+def _needs_of(store: DiskStore, entry: Entry, base: bytes | None) -> list[_Need]:
+    """What a copy cannot be decoded without."""
+    is_list = entry.type == RecordType.CHUNKED
+    found = [] if base is None else [_Need(base, is_list=is_list)]
+    if is_list:
+        chunks = store.chunk_list(BlobId(ObjectId(entry.id)))
+        found += [_Need(chunk, is_list=False) for chunk, _ in chunks]
+    return found
+
+
+def _needed_copy(store: DiskStore, wanted: _Need, bases: Mapping[tuple[int, int], bytes]) -> list[Entry]:
     """Of several copies one of the form that is needed."""
     entry = store.entry_of(wanted.id)
-    if entry is None:
-        return None
-    if wanted.fits(entry) and (entry.segment, entry.offset) not in bases:
-        return entry
-    # Of deltas the least deep: others could be deltas of each other.
-    return store.least_copy(wanted.id, is_list=wanted.is_list)
+    if entry is not None and (not wanted.fits(entry) or (entry.segment, entry.offset) in bases):
+        # Of deltas the least deep: others could be deltas of each other.
+        entry = store.least_copy(wanted.id, is_list=wanted.is_list)
+    return [] if entry is None else [entry]
 
 
 def positions(record: StoredRecord, live: set[int]) -> list[int]:

@@ -102,6 +102,11 @@ class Catalog:
         for fresh in (self._fresh, *self._adopted.values()):
             yield from (entry for entry in fresh.entries() if entry.id[0] == leading)
 
+    def doubles(self) -> set[bytes]:
+        """Ids of objects that are stored more than once; perhaps a few others. Cost: 0.2 us an object."""
+        fresh = (self._fresh, *self._adopted.values())
+        return self.index.doubles(b"".join(piece for one in fresh for piece in one.packed))
+
     def lengths(self) -> dict[int, int]:
         """Segment number to durable length, of every segment in use."""
         longest = dict(self.index.covered)

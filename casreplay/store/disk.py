@@ -294,9 +294,23 @@ class DiskStore:
 
     def holds(self, object_id: bytes) -> bool:
         """Whether a writer need not store the object: it is here; while there are doubts, and can be read."""
-        if self.catalog.find(object_id) is None:
-            return False
-        return not self.doubts or self._decoder.is_whole(object_id)
+        if not self.doubts:
+            return self.catalog.find(object_id) is not None
+        return any(map(self._decoder.is_whole, self.catalog.find_all(object_id)))
+
+    def whole_copies(self) -> dict[bytes, list[Entry]]:
+        """Of objects that have damaged copies and whole ones: the whole ones, which a gc must keep all.
+
+        What is read through one of them is read through whole copies alone. Cost: every object that is
+        stored more than once, which is seldom.
+        """
+        found: dict[bytes, list[Entry]] = {}
+        for object_id in self.catalog.doubles():
+            copies = self.catalog.find_all(object_id)
+            whole = list(filter(self._decoder.is_whole, copies))
+            if 0 < len(whole) < len(copies):
+                found[object_id] = whole
+        return found
 
     def least_copy(self, object_id: bytes, *, is_list: bool | None = None) -> Entry | None:
         """Of several copies of an object the one of the least depth: the one a gc must keep.

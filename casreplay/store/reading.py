@@ -224,11 +224,8 @@ class Decoder:
         if hasher.id() != blob_id:
             raise CorruptError(f"Object {blob_id.hex()} does not match its id", id=blob_id.hex())
 
-    def is_whole(self, object_id: bytes) -> bool:
-        """Whether a copy of the object can be read, down to its last byte. Cost: that of reading it."""
-        return any(map(self._is_whole, self._places.find_all(object_id)))
-
-    def _is_whole(self, entry: Entry) -> bool:
+    def is_whole(self, entry: Entry) -> bool:
+        """Whether a copy of an object can be read, down to its last byte. Cost: that of reading it."""
         try:
             for _ in self._pieces(entry):
                 pass

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import shutil
@@ -306,3 +307,23 @@ def test_the_way_out_that_is_documented(place):
     result = place.commit(full=True)
     assert place.again().contents(result.snapshot) == place.on_disk()
     assert result.snapshot.id.hex() not in fsck(place.repository.store, data=True).damaged
+
+
+@pytest.mark.usefixtures("a_segment_each")
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.6, 0.95])
+@pytest.mark.parametrize("dead", [0.0, 0.9])
+def test_a_gc_keeps_the_copy_that_can_be_read(place, share, dead):
+    """The damaged copy is the older one and comes first; taken for the needed one, it would stay alone."""
+    story(place)
+    flip(place.segment(), int(place.segment().stat().st_size * share))
+    newest = place.again().commit(full=True).snapshot
+    assert place.is_whole(newest)
+    old = [one.id for one in place.repository.snapshots() if one.id != newest.id]
+    for hurt in ((), old):
+        place.repository.log.remove(hurt, "test")
+        rules = gc.GcRules(grace_ns=0, max_dead_share=dead)
+        with contextlib.suppress(CorruptError):  # refused while an old one needs what is lost
+            gc.collect(place.repository.store, [], clock=lambda: ALONE, rules=rules)
+        assert place.again().contents(newest) == place.on_disk()
+    if not dead:
+        assert fsck(place.repository.store, data=True).is_clean
