@@ -179,8 +179,7 @@ def _finding_line(one: dict[str, Any]) -> str:
 def _loss_line(one: dict[str, Any]) -> str:
     back = "NOT recoverable"
     if one["recoverable"]:
-        path = "PATH" if "path_b64" in one else quote(one["path"])
-        back = f"back with: casreplay restore {one['recover_from'][:12]} {path}"
+        back = f"back with: casreplay restore {one['recover_from'][:12]} {quote(one['path'])}"
     return f"{one['kind']} {one['path']} ({size(one['size_before'])}); {back}"
 
 

@@ -8,7 +8,7 @@ from itertools import pairwise, takewhile
 
 from casreplay.history.diff import diff_trees
 from casreplay.history.repository import Repository
-from casreplay.model.changes import Change
+from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.objects import Snapshot
 
 __all__ = ["History", "histories"]
@@ -25,11 +25,13 @@ class History:
         snapshots: from the good one to the bad one, oldest first; both included.
         first_change: for each path that changed on the way, the position in ``snapshots`` of
             the first one that shows a change.
+        first_without: the same for those whose content changed or went, not only the mode.
         is_whole: whether every snapshot on the way was compared.
     """
 
     snapshots: Sequence[Snapshot]
     first_change: Mapping[bytes, int]
+    first_without: Mapping[bytes, int]
     is_whole: bool
 
     def shown_by(self, path: bytes) -> Snapshot | None:
@@ -39,7 +41,7 @@ class History:
 
     def place(self, change: Change) -> tuple[str, str | None]:
         """Hex ids of the newest snapshot that still has what ``change`` took, and of the first without it."""
-        at = self.first_change.get(change.old_path or change.path)
+        at = self.first_without.get(change.old_path or change.path)
         if at is None:
             return (self.snapshots[-1].id.hex() if self.snapshots else "", None)
         return self.snapshots[max(0, at - 1)].id.hex(), self.snapshots[at].id.hex()
@@ -61,7 +63,10 @@ def histories(repository: Repository, good: Snapshot | None, bad: Snapshot | Non
     is_whole = len(found) <= MAX_SNAPSHOTS
     steps = found if is_whole else [found[0], found[-1]]
     changed: dict[bytes, int] = {}
+    without: dict[bytes, int] = {}
     for at, (before, after) in enumerate(pairwise(steps), start=1):
         for change in diff_trees(repository.objects, before.root, after.root):
             changed.setdefault(change.path, at)
-    return History(steps, changed, is_whole)
+            if change.kind is not ChangeKind.MODE:
+                without.setdefault(change.path, at)
+    return History(steps, changed, without, is_whole)

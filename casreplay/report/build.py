@@ -203,9 +203,8 @@ def _impact(document: Mapping[str, Any]) -> tuple[Block, ...]:
 
 
 def _restore(snapshot: str, row: Mapping[str, Any]) -> str:
-    """The command that brings a path back, as a shell takes it."""
-    path = "PATH" if "path_b64" in row else quote(str(row["path"]))
-    return f"casreplay restore {snapshot[:12]} -- {path}"
+    """The command that brings a path back, as a shell takes it; ``restore`` takes escaped paths too."""
+    return f"casreplay restore {snapshot[:12]} -- {quote(str(row['path']))}"
 
 
 def _trigger(document: Mapping[str, Any]) -> tuple[Block, ...]:

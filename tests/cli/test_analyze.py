@@ -284,6 +284,27 @@ class TestLoss:
     def test_nothing_lost(self, broken):
         assert broken("loss good good").out == "Nothing was lost\n"
 
+    def test_a_change_of_permissions_loses_nothing(self, cli):
+        cli.write("data/orders.csv", "id,total\n1,2\n")
+        cli("commit -m one --tag good")
+        (cli.folder / "data/orders.csv").chmod(0o600)
+        still = cli("commit -m two --json").json["id"]
+        cli.remove("data/orders.csv")
+        gone = cli("commit -m three --tag bad --json").json["id"]
+        [entry] = cli("loss good bad --json").json["entries"]
+        assert (entry["recover_from"], entry["lost_in"]) == (still, gone)
+
+    def test_the_command_that_brings_an_odd_name_back_is_whole(self, cli):
+        odd = b"data/tab\t and \xff.csv"
+        cli.write(odd, "id,total\n1,2\n")
+        cli("commit -m one --tag good")
+        os.unlink(os.fsencode(cli.folder) + b"/" + odd)
+        cli("commit -m two --tag bad")
+        line = cli("loss good bad").out.partition("back with: casreplay ")[2].partition("\n")[0]
+        cli(line)
+        with open(os.fsencode(cli.folder) + b"/" + odd, "rb") as file:
+            assert file.read() == b"id,total\n1,2\n"
+
     def test_names_that_a_shell_would_split_are_quoted(self, cli):
         cli.write("data/my file.csv", "a,b\n" * 9)
         cli("commit --tag good")
