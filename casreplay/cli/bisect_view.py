@@ -242,8 +242,13 @@ def _closing(report: BisectReport) -> Iterator[str]:
         unsaid.append(
             f"a shorter window of up to {report.largest_gap:,} states could hide elsewhere (--all looks)"
         )
-    if report.effort.unexamined:
-        unsaid.append(f"{count(report.effort.unexamined, 'file')} too large to be searched")
+    large = max(report.effort.unexamined - report.effort.purged, 0)
+    if large:
+        unsaid.append(f"{count(large, 'file')} too large to be searched")
+    if report.effort.purged:
+        unsaid.append(
+            f"{count(report.effort.purged, 'content')} purged: what stood there is not known"
+        )
     if report.effort.differing:
         unsaid.append(
             f"{count(report.effort.differing, 'run')} failed in another way (--any-failure counts them)"
@@ -314,6 +319,7 @@ def report_fields(report: BisectReport) -> dict[str, Any]:
         "leftovers": effort.leftovers,
         "failed_differently": effort.differing,
         "unexamined": effort.unexamined,
+        "purged": effort.purged,
         "pairs": effort.pairs,
         **({"trace": _trace_fields(report.trace)} if report.trace is not None else {}),
     }

@@ -24,7 +24,8 @@ from casreplay.forensics.drift_lines import LineCounter
 from casreplay.forensics.drift_steps import KnownSteps
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_values import read_value
-from casreplay.model.ids import BlobId, ObjectId
+from casreplay.history.purged_contents import is_purged, read_left
+from casreplay.model.ids import BlobId
 from casreplay.model.monitor import Monitor
 from casreplay.model.objects import EntryKind, Snapshot, Tree
 from casreplay.model.paths import join
@@ -259,9 +260,11 @@ class _OfPath(_Unprepared):
         return self._known[blob]
 
     def _measured(self, blob: BlobId) -> float | None:
-        if not self._key:
-            return float(self._lines.lines(blob))
-        return _number(read_value(self._path, self._objects.get(blob), self._key))
+        """What the content gives; ``None`` also where it was purged."""
+        if self._key:
+            content = read_left(self._objects, blob)
+            return _number(read_value(self._path, content, self._key)) if content is not None else None
+        return None if is_purged(self._objects, blob) else float(self._lines.lines(blob))
 
 
 def _number(value: object) -> float | None:
@@ -301,7 +304,9 @@ def _counted(
             blob = tree.ids[32 * i : 32 * i + 32]
             key = blob + path if name == "secrets" else blob
             if key not in known:
-                known[key] = count(path, objects.get(ObjectId(blob)))
+                # What was purged holds nothing any more.
+                content = read_left(objects, blob)
+                known[key] = count(path, content) if content is not None else 0
             total += known[key]
         return total
 

@@ -10,24 +10,13 @@ from __future__ import annotations
 from collections.abc import Iterable
 from dataclasses import replace
 
-from casreplay.errors import MissingObjectError
+from casreplay.history.purged_contents import is_purged
 from casreplay.model.changes import Change
 from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.objects import NO_ID, EntryState, TreeEntry
 from casreplay.store.base import ObjectReader
 
 __all__ = ["content_left", "is_purged", "without_purged"]
-
-
-def is_purged(objects: ObjectReader, blob: BlobId) -> bool:
-    """Whether ``blob`` was erased on purpose; ``False`` for what is damaged. Cost: a look into the index."""
-    if objects.has(ObjectId(blob)):
-        return False
-    try:
-        objects.get(ObjectId(blob))
-    except MissingObjectError as error:
-        return error.is_purged
-    return False
 
 
 def content_left(objects: ObjectReader, blob: BlobId) -> bytes:

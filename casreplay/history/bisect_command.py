@@ -93,13 +93,13 @@ def bisect_command(
                 if executor is None:
                     pool.shutdown(wait=True, cancel_futures=True)
             area.settle()
-            leftovers = area.leftovers
+            leftovers, purged = area.leftovers, len(area.purged)
     finally:
         if executor is None:
             pool.shutdown(wait=True, cancel_futures=True)
-    return replace(
-        report, effort=replace(report.effort, leftovers=leftovers, elapsed_ns=request.clock() - started)
-    )
+    elapsed_ns = request.clock() - started
+    effort = replace(report.effort, leftovers=leftovers, purged=purged, elapsed_ns=elapsed_ns)
+    return replace(report, effort=effort)
 
 
 class _CommandRun:

@@ -11,12 +11,13 @@ from __future__ import annotations
 import os
 import shutil
 import stat
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 from casreplay.history.bisect_layout import Layout
 from casreplay.history.diff import diff_trees
+from casreplay.history.purged_contents import is_purged, read_left
 from casreplay.history.walk import find
-from casreplay.model.ids import TreeId
+from casreplay.model.ids import BlobId, ObjectId, TreeId
 from casreplay.model.objects import EntryKind, TreeEntry
 from casreplay.model.paths import parent
 from casreplay.store.base import ObjectReader
@@ -26,6 +27,7 @@ __all__ = ["WorkFolder"]
 EPOCH_S = 946_684_800
 """Content-derived times start in the year 2000 and spread over twenty years."""
 SPREAD_S = 20 * 365 * 86_400
+STREAMED_BYTES = 1 << 20
 HEAD_BYTES = 256
 """As much of a script as the kernel looks at for its interpreter."""
 
@@ -48,6 +50,8 @@ class WorkFolder:
         self._links: dict[bytes, bytes] = {}
         self._damaged: set[bytes] = set()
         self._is_spoilt = False
+        self.purged: set[bytes] = set()
+        """Contents that were to be written and had been purged: their files are absent."""
 
     def switch(self, objects: ObjectReader, root: TreeId) -> int:
         """Make the folder hold ``root``; returns how many paths were touched.
@@ -188,7 +192,10 @@ class WorkFolder:
             self._folders[path] = _chmod(full, entry.mode | 0o700)
             return
         blob = entry.blob_id
-        if blob is None:
+        content = self._content(objects, entry) if blob is not None else None
+        if blob is None or content is None:
+            if path in self._files:
+                self._remove(path)
             return
         self._links.pop(path, None)
         if os.path.lexists(full):
@@ -197,16 +204,26 @@ class WorkFolder:
             self._make_parents(path)
         when = EPOCH_S + int.from_bytes(blob[:6], "big") % SPREAD_S
         if entry.kind is EntryKind.SYMLINK:
-            self._links[path] = objects.get(blob)
+            self._links[path] = b"".join(content)
             os.symlink(self._links[path], full)
             os.utime(full, (when, when), follow_symlinks=False)
         else:
             with open(full, "xb") as file:
-                file.writelines(objects.stream(blob) if entry.size_bytes > 1 << 20 else [objects.get(blob)])
+                file.writelines(content)
                 os.fchmod(file.fileno(), entry.mode | 0o600)
             os.utime(full, (when, when))
         s = os.lstat(full)
         self._files[path] = _stamp(s)
+
+    def _content(self, objects: ObjectReader, entry: TreeEntry) -> Iterable[bytes] | None:
+        """The content in pieces; ``None`` where it was purged."""
+        blob = BlobId(ObjectId(entry.id))
+        if entry.size_bytes > STREAMED_BYTES and not is_purged(objects, blob):
+            return objects.stream(blob)
+        content = read_left(objects, blob)
+        if content is None:
+            self.purged.add(blob)
+        return [content] if content is not None else None
 
     def _make_parents(self, path: bytes) -> None:
         """Folders on the way that are not there: those of a tree put together from parts have no change."""
@@ -228,9 +245,9 @@ def _stamp(s: os.stat_result) -> _Stamp:
 
 def _type(entry: TreeEntry) -> int:
     """What must be removed before the other can be written: folders, links and files."""
-    if entry.kind is EntryKind.EXECUTABLE:
-        return int(EntryKind.FILE)
-    return int(entry.kind) if entry.blob_id is not None or entry.kind is EntryKind.FOLDER else 0
+    if entry.blob_id is None and entry.kind is not EntryKind.FOLDER:
+        return 0
+    return int(EntryKind.FILE if entry.kind is EntryKind.EXECUTABLE else entry.kind)
 
 
 def _is_folder(path: bytes) -> bool:

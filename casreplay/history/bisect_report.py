@@ -39,7 +39,8 @@ class Effort:
         shrink_runs: runs that shrinking the change set took.
         leftovers: paths that runs changed or left behind, all put back.
         differing: runs that failed in another way than the bad end.
-        unexamined: blobs too large to be searched by a built-in predicate.
+        unexamined: blobs too large to be searched by a built-in predicate, or purged.
+        purged: contents that were purged: not searched, and absent where a command runs.
         pairs: (snapshot, path) pairs that a built-in predicate covered.
         elapsed_ns: wall time.
     """
@@ -51,6 +52,7 @@ class Effort:
     leftovers: int = 0
     differing: int = 0
     unexamined: int = 0
+    purged: int = 0
     pairs: int = 0
     elapsed_ns: int = 0
 

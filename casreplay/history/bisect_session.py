@@ -27,7 +27,7 @@ from casreplay.history.bisect_report import BisectReport, Effort, report_of
 from casreplay.history.bisect_run import ProbeRecord
 from casreplay.history.bisect_shrink import of_changes
 from casreplay.history.diff import diff_trees
-from casreplay.history.predicates import ContentPredicate, sweep, witnesses
+from casreplay.history.predicates import AnyFile, ContentPredicate, sweep, witnesses
 from casreplay.model.changes import Change
 from casreplay.model.objects import Snapshot
 from casreplay.store.base import CommitStore
@@ -117,10 +117,13 @@ def bisect_content(
     line = range_of(store, replace(request, watch=()))
     swept = sweep(store, (line.first(p) for p in range(line.size)), predicate, invert=invert)
     outcome = _swept(swept.verdicts)
+    if isinstance(predicate, AnyFile) and predicate.covers is not None and not swept.files:
+        outcome = replace(outcome, reason=f"{outcome.reason}: no path fits")
     effort = Effort(
         runs=swept.blobs,
         skipped=swept.verdicts.count(Verdict.SKIP),
         unexamined=swept.unexamined,
+        purged=swept.purged,
         pairs=swept.pairs,
         elapsed_ns=request.clock() - started,
     )

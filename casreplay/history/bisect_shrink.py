@@ -29,6 +29,7 @@ from casreplay.history.minimize import (
 from casreplay.history.overlay import OverlayStore
 from casreplay.history.patch import is_binary, patch
 from casreplay.history.probes import Target
+from casreplay.history.purged_contents import read_left
 from casreplay.history.treeedit import TreeEditor
 from casreplay.model.changes import Change, ChangeKind
 from casreplay.model.ids import ObjectId, TreeId
@@ -184,7 +185,8 @@ def _cut(objects: ObjectReader, part: Part) -> list[Part]:
         return [part]
     if max(before.size_bytes, after.size_bytes) > MAX_HUNK_BYTES:
         return [part]
-    return split_hunks(part, objects.get(before.blob_id), objects.get(after.blob_id))
+    old, new = read_left(objects, before.blob_id), read_left(objects, after.blob_id)
+    return [part] if old is None or new is None else split_hunks(part, old, new)
 
 
 def _culprits(objects: ObjectReader, found: Sequence[Part], parts: Sequence[Part]) -> tuple[Culprit, ...]:
@@ -208,8 +210,8 @@ def _all_hunks(objects: ObjectReader, change: Change) -> list[Hunk]:
         return []
     if max(before.size_bytes, after.size_bytes) > MAX_HUNK_BYTES:
         return []
-    old, new = objects.get(before.blob_id), objects.get(after.blob_id)
-    return [] if is_binary(old) or is_binary(new) else hunks_of(old, new)
+    old, new = read_left(objects, before.blob_id), read_left(objects, after.blob_id)
+    return [] if old is None or new is None or is_binary(old) or is_binary(new) else hunks_of(old, new)
 
 
 def of_changes(objects: ObjectReader, changes: Sequence[Change], root: TreeId) -> Shrunk:

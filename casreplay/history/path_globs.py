@@ -5,14 +5,23 @@ from __future__ import annotations
 import re
 from collections.abc import Callable
 
+from casreplay.errors import UsageError
+
 __all__ = ["covering", "glob_regex"]
 
 
 def covering(glob: str | None) -> Callable[[bytes], bool] | None:
-    """``glob`` as a test on paths, for ``AnyFile.covers``; ``None`` for all paths."""
+    """``glob`` as a test on paths, for ``AnyFile.covers``; ``None`` for all paths.
+
+    Raises:
+        UsageError: a set of characters in it means nothing (``[z-a]``).
+    """
     if glob is None:
         return None
-    compiled = re.compile(glob_regex(glob))
+    try:
+        compiled = re.compile(glob_regex(glob))
+    except re.error as error:
+        raise UsageError(f"{glob!r} is no glob ({error})", hint="Write [[] for a bracket") from error
     return lambda path: compiled.fullmatch(path) is not None
 
 
@@ -34,9 +43,10 @@ def glob_regex(glob: str) -> bytes:
         elif part == b"?":
             out.append(b"[^/]")
         elif len(part) > 1:
-            out.append(
-                b"[" + part[1:-1].replace(b"\\", b"\\\\").replace(b"!", b"^", part[1:2] == b"!") + b"]"
-            )
+            negated = part[1:2] == b"!"
+            # What else means something in a set: nested sets and set operations are on their way into re.
+            inside = re.sub(rb"([\\\[&~|])", rb"\\\1", part[1 + negated : -1])
+            out.append(b"[^" + inside + b"]" if negated else b"[" + inside + b"]")
         else:
             out.append(re.escape(part))
     return b"(?s:" + b"".join(out) + b")"

@@ -17,8 +17,8 @@ from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_values import read_value, shown
 from casreplay.history.path_globs import covering
+from casreplay.history.purged_contents import read_left
 from casreplay.model.changes import Change
-from casreplay.model.ids import BlobId, ObjectId
 from casreplay.model.objects import EntryKind, EntryState, Snapshot, Tree, TreeEntry
 from casreplay.model.paths import is_inside, join, split
 from casreplay.store.base import ObjectReader
@@ -90,13 +90,17 @@ class Sweep:
         verdicts: one for each snapshot, in the order given.
         pairs: (snapshot, path) pairs the verdicts cover.
         blobs: distinct blobs read.
-        unexamined: distinct blobs left out because they are too large to search.
+        unexamined: distinct blobs left out because they are too large to search, or were purged.
+        purged: how many of these were purged.
+        files: distinct files whose path counts; 0 where the predicate's paths fit nothing.
     """
 
     verdicts: tuple[Verdict, ...]
     pairs: int
     blobs: int
     unexamined: int
+    purged: int
+    files: int
 
 
 def sweep(
@@ -123,7 +127,7 @@ def sweep(
     if invert:
         swap = {Verdict.GOOD: Verdict.BAD, Verdict.BAD: Verdict.GOOD, Verdict.SKIP: Verdict.SKIP}
         verdicts = [swap[v] for v in verdicts]
-    return Sweep(tuple(verdicts), judge.pairs, judge.blobs, judge.unexamined)
+    return Sweep(tuple(verdicts), judge.pairs, judge.blobs, judge.unexamined, judge.purged, judge.files)
 
 
 def witnesses(
@@ -152,7 +156,8 @@ def _fits(objects: ObjectReader, predicate: AnyFile, path: bytes, entry: TreeEnt
         return False
     if predicate.covers is not None and not predicate.covers(path):
         return False
-    return predicate.test(path, objects.get(entry.blob_id))
+    content = read_left(objects, entry.blob_id)
+    return content is not None and predicate.test(path, content)
 
 
 class _AnyJudge:
@@ -162,8 +167,7 @@ class _AnyJudge:
         self._objects = objects
         self._predicate = predicate
         self._found: dict[bytes, bool] = {}
-        self.blobs = 0
-        self.unexamined = 0
+        self.blobs = self.unexamined = self.purged = self.files = 0
         by_path = predicate.by_path or predicate.covers is not None
         self._fold = TreeFold(objects, self._hits, by_path=by_path)
 
@@ -185,6 +189,7 @@ class _AnyJudge:
             blob = ids[32 * i : 32 * i + 32]
             key = blob + path if self._predicate.by_path else blob
             known = self._found.get(key)
+            self.files += 1
             if known is None:
                 known = self._found[key] = self._judge(path, blob, tree.sizes[i])
             hits += known
@@ -194,8 +199,13 @@ class _AnyJudge:
         if size_bytes > MAX_SCAN_BYTES:
             self.unexamined += 1
             return False
+        content = read_left(self._objects, blob)
+        if content is None:
+            self.unexamined += 1
+            self.purged += 1
+            return False
         self.blobs += 1
-        return self._predicate.test(path, self._objects.get(ObjectId(blob)))
+        return self._predicate.test(path, content)
 
 
 class _PathJudge:
@@ -207,12 +217,12 @@ class _PathJudge:
         self._fold = PathFold(objects, predicate.path)
         self._known: dict[object, Verdict] = {}
         self.pairs = 0
-        self.blobs = 0
-        self.unexamined = 0
+        self.blobs = self.unexamined = self.purged = self.files = 0
 
     def verdict(self, snapshot: Snapshot) -> Verdict:
         entry = self._fold.entry(snapshot.root, snapshot.tree)
         self.pairs += 1
+        self.files += entry is not None
         key = None if entry is None else (entry.kind, entry.state, entry.mode, entry.size_bytes, entry.id)
         if key not in self._known:
             self._known[key] = self._predicate.test(entry, lambda: self._read(entry))
@@ -225,8 +235,13 @@ class _PathJudge:
         if entry.size_bytes > MAX_SCAN_BYTES:
             self.unexamined += 1
             return b""
+        content = read_left(self._objects, blob)
+        if content is None:
+            self.unexamined += 1
+            self.purged += 1
+            return b""
         self.blobs += 1
-        return self._objects.get(BlobId(blob))
+        return content
 
 
 def _bad_if(condition: bool) -> Verdict:

@@ -90,6 +90,8 @@ class ProbeArea:
         self._closed = False
         self.leftovers = 0
         """Paths that commands changed or left in their folders, all put back."""
+        self.purged: set[bytes] = set()
+        """Contents that were purged: their files are absent in the folders."""
 
     def __enter__(self) -> Self:
         return self
@@ -150,6 +152,7 @@ class ProbeArea:
             except BaseException:
                 folder.clear()
                 raise
+            self.purged |= folder.purged
 
     def started(self, group: int, stop: threading.Event) -> None:
         """Remember a process group; killed at once when its result is not wanted any more."""

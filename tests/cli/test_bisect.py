@@ -57,6 +57,38 @@ def probe_folders():
     return [name for name in os.listdir(tempfile.gettempdir()) if name.startswith(PREFIX + str(os.getpid()))]
 
 
+def test_what_was_purged_is_not_examined_and_said(story):
+    story("purge notes/why.md -y --reason private")
+    found = json.loads(story("bisect good @ --grep broken --json").out)
+    assert (found["status"], found["unexamined"], found["purged"]) == ("found", 1, 1)
+    assert "1 content purged: what stood there is not known" in story("bisect good @ --grep broken").out
+    assert json.loads(story("bisect good @ --grep because --json", code=22).out)["purged"] == 1
+    found = json.loads(story(f"bisect good @ --run '{CHECK}' --json").out)
+    assert [culprit["path"] for culprit in found["culprits"]] == ["app.txt"]
+    assert found["purged"] == 1
+    # Absent where the command runs, whichever way it got there.
+    found = json.loads(story("bisect good @ --run '[ ! -e notes/why.md ]' --json", code=22).out)
+    assert found["reason"].startswith("both ends are good")
+
+
+def test_every_fact_about_a_purged_file_can_be_asked_for(story):
+    story("purge app.txt -y --reason private")
+    for asked, code in (
+        ("--secret", 22), ("--changed app.txt", 0), ("--json-value app.txt:a=1", 22),
+        ("--grep 'line 3$'", 22),
+        ("--metric lines:app.txt", 2), ("--metric count:broken", 2), ("--metric size:app.txt", 0),
+    ):  # fmt: skip
+        story(f"bisect good @ {asked}", code=code)
+
+
+@pytest.mark.parametrize("glob", ["nowhere/*.txt", "["])
+def test_a_path_that_fits_nothing_is_said(story, glob):
+    assert (
+        "both ends are good: no path fits"
+        in story(f"bisect good @ --grep broken --path '{glob}'", code=22).out
+    )
+
+
 def test_a_command_finds_snapshot_file_and_hunk(story):
     before = contents(story.folder)
     result = story(f"bisect good @ --run '{CHECK}'")

@@ -9,7 +9,9 @@ import pytest
 from support.plain_folders import make, picture
 from support.tree_builder import DictObjects, Executable, Symlink, root_of
 
+from casreplay.errors import MissingObjectError
 from casreplay.history.bisect_folder import WorkFolder
+from casreplay.model.objects import NO_ID, EntryKind, EntryState, TreeEntry
 
 SPEC = {b"a": b"one", b"d": {b"b": Executable(b"two"), b"e": {b"f": b"deep"}, b"l": Symlink(b"b")}, b"z": b""}
 
@@ -107,3 +109,33 @@ def test_after_all_that_the_folder_can_be_switched_on(folder, objects):
     folder.survey()
     folder.switch(objects, root_of(objects, {b"only": b"1"}))
     assert set(picture(folder.path)) == {b"only"}
+
+
+@pytest.mark.parametrize("kind", [EntryKind.FILE, EntryKind.EXECUTABLE])
+@pytest.mark.parametrize("state", [EntryState.COMPLETE, EntryState.UNREADABLE])
+def test_a_file_without_content_is_absent_even_where_it_was_there_before(folder, objects, kind, state):
+    """Whether its content was purged or was never captured."""
+
+    class Purged(DictObjects):
+        def get(self, object_id):
+            if object_id == gone:
+                raise MissingObjectError("Purged", purged=True)
+            return objects.get(object_id)
+
+    gone = objects.put(b"gone")
+    del objects.kept[gone]
+    bare = TreeEntry(b"a", kind, state, 0o644, 4, 0, gone if state is EntryState.COMPLETE else NO_ID)
+    folder.switch(Purged(), root_of(objects, {b"a": bare, b"z": b""}))
+    assert picture(folder.path).keys() == {b"z"}
+    assert folder.purged == ({gone} if state is EntryState.COMPLETE else set())
+    assert folder.survey() == []
+    folder.switch(objects, root_of(objects, {b"a": b"back"}))
+    assert picture(folder.path).keys() == {b"a"}
+
+
+def test_a_file_that_is_damaged_is_not_taken_for_purged(folder, objects):
+    gone = objects.put(b"gone")
+    root = root_of(objects, {b"a": b"gone"})
+    del objects.kept[gone]
+    with pytest.raises(MissingObjectError):
+        folder.switch(objects, root)

@@ -11,7 +11,7 @@ from casreplay.history import predicates
 from casreplay.history.bisect_fold import PathFold, TreeFold
 from casreplay.history.bisect_model import Verdict
 from casreplay.history.bisect_values import read_value
-from casreplay.history.path_globs import glob_regex
+from casreplay.history.path_globs import covering, glob_regex
 from casreplay.history.predicates import sweep
 from casreplay.history.walk import find, walk
 
@@ -116,6 +116,18 @@ def test_globs(glob, hits, misses):
     compiled = re.compile(glob_regex(glob))
     assert all(compiled.fullmatch(path) for path in hits)
     assert not any(compiled.fullmatch(path) for path in misses)
+
+
+@pytest.mark.parametrize("glob", ["[z-a]", "[]", "a/[!]"])
+def test_a_set_that_means_nothing_is_refused(glob):
+    with pytest.raises(UsageError):
+        covering(glob)
+
+
+@pytest.mark.filterwarnings("error")
+@pytest.mark.parametrize(("glob", "hit"), [("[[]x", b"[x"), ("[a&&b]", b"&"), ("[a||b]", b"|"), ("[", b"[")])
+def test_brackets_and_doubled_signs_stand_for_themselves(glob, hit):
+    assert covering(glob)(hit)
 
 
 def test_sizes_are_read_with_units_and_nonsense_is_refused():
