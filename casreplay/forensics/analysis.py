@@ -54,7 +54,7 @@ from casreplay.model.paths import display
 
 __all__ = ["AnalyzeOptions", "ExtraLog", "analyze", "with_incident"]
 
-VERSION = 3
+VERSION = 4
 """Raised whenever the document changes for the same input."""
 MAX_PATHS = 20_000
 """Paths of the bad snapshot among which the classifier looks for code that names a changed file."""

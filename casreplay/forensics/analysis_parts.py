@@ -236,7 +236,8 @@ def timeline_of(
     findings, decisions = judged
     events = times.snapshot_events(history.snapshots)
     events += times.change_events(
-        times.ChangedAt(change, history.shown_by(change.path)) for change in scene.pair.changes
+        times.ChangedAt(history.as_shown(change), history.shown_by(change.path))
+        for change in scene.pair.changes
     )
     known: times.Known = {}
     for log in logs:

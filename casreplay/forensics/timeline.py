@@ -55,7 +55,7 @@ _QUALITIES = {quality.value: quality for quality in TimeQuality}
 
 @dataclass(frozen=True, slots=True)
 class ChangedAt:
-    """A change and the snapshot that first shows it (``None``: only the folder does)."""
+    """A change, its ``after`` as in the snapshot that first shows it (``None``: only the folder does)."""
 
     change: Change
     snapshot: Snapshot | None

@@ -163,6 +163,17 @@ class TestTimeline:
         ]
         assert config["time_ns"] < gone["time_ns"]
 
+    def test_a_change_names_the_content_of_the_snapshot_that_shows_it(self, cli):
+        cli("commit -m empty --tag good")
+        for number in range(3):
+            cli.write("data/orders.csv", f"id,total\n{number},2\n")
+            cli(f"commit -m {number} --tag at{number}")
+        events = cli("timeline good @ --json").json["events"]
+        [change] = [one for one in events if one["kind"] == "change"]
+        shown = cli("show at0 --json").json["id"]
+        [entry] = cli("ls at0 data --json").json["entries"]
+        assert (change["snapshot"], change["blob"]) == (shown, entry["blob"])
+
     def test_a_decision_is_not_told_twice(self, broken):
         rows = broken("timeline good bad --json").json["events"]
         assert [one["kind"] for one in rows if "raise the retries" in one["text"]] == ["decision"]
