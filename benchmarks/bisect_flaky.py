@@ -16,7 +16,7 @@ from casreplay.history.bisect_model import Outcome, SearchOptions, Status, Verdi
 SEED = 20261120
 CASES = [
     (4096, 0.0, 1.0), (161, 0.0, 0.5), (4096, 0.0, 0.5), (1024, 0.1, 0.9), (4096, 0.1, 0.9), (161, 0.2, 0.8),
-    (161, 0.02, 0.3), (161, 0.0, 0.2),
+    (161, 0.3, 0.7), (161, 0.4, 0.6), (161, 0.02, 0.3), (161, 0.0, 0.2),
 ]  # fmt: skip
 KNOWN = (161, 0.0, 0.2)
 """Also searched with both rates told."""

@@ -26,6 +26,8 @@ __all__ = ["EXIT_CODES", "ProbeLines", "report_fields", "show", "snapshot_name"]
 EXIT_CODES = {"found": 0, "interval": 20, "no_change": 21, "endpoints_agree": 22, "aborted": 23}
 """Exit code of each status; append-only."""
 COLORS: Mapping[Verdict, str] = {Verdict.GOOD: "green", Verdict.BAD: "red", Verdict.SKIP: "yellow"}
+DOUBTED = 0.05
+"""Probability of "no change" from which an interval is told with an if."""
 SHOWN_CHANGES = 20
 SHOWN_FLIPS = 12
 SHOWN_PATHS = 8
@@ -118,8 +120,10 @@ def _verdict(session: Session, report: BisectReport) -> str:
         return f"{snapshot_name(session, bad)} of {clock_time(bad.time_ns)} {what}."
     if report.status is Status.INTERVAL and good is not None and bad is not None:
         why = f": {report.reason}" if report.reason else ""
+        # Where "nothing changes" may as well be true, the sentence does not say otherwise.
+        start = "If anything changes here, the" if report.no_change >= DOUBTED else "The"
         return (
-            f"The first bad snapshot is one of {len(report.candidates):,},"
+            f"{start} first bad snapshot is one of {len(report.candidates):,},"
             f" after {snapshot_name(session, good)} and up to {snapshot_name(session, bad)}{why}."
         )
     if report.status is Status.NO_CHANGE:
@@ -227,13 +231,15 @@ def _hunk_text(culprit: Culprit | None) -> str:
     return f"  line{'s' if len(culprit.hunks) > 1 else ''} {places}{more}"
 
 
-def _closing(report: BisectReport) -> Iterator[str]:
-    good = report.last_good
+def _unsaid(report: BisectReport) -> list[str]:
+    """What the verdict leaves out: how far the search looked, and what the runs were like."""
     unsaid = []
     if report.status is Status.FOUND and report.reason:
         unsaid.append(f"{report.reason}: nothing more was run, to confirm or to shrink it")
     if report.status is Status.FOUND and report.posterior is None and not report.reason:
-        unsaid.append("runs contradicted each other: flips count that many runs agree on")
+        unsaid.append("runs contradicted each other, or could not be repeated: no probability is given")
+    if report.status is Status.NO_CHANGE and report.posterior is not None:
+        unsaid.append("a window that begins and ends in the range was not looked for (--all does)")
     if report.effort.shrink_runs and report.shrunk is None:
         unsaid.append("the runs contradict each other too often to shrink the change")
     if report.untested:
@@ -242,13 +248,17 @@ def _closing(report: BisectReport) -> Iterator[str]:
         unsaid.append(
             f"a shorter window of up to {report.largest_gap:,} states could hide elsewhere (--all looks)"
         )
+    return unsaid + _unsaid_of_runs(report)
+
+
+def _unsaid_of_runs(report: BisectReport) -> list[str]:
+    """What could not be looked at, and what else the runs did."""
+    unsaid = []
     large = max(report.effort.unexamined - report.effort.purged, 0)
     if large:
         unsaid.append(f"{count(large, 'file')} too large to be searched")
     if report.effort.purged:
-        unsaid.append(
-            f"{count(report.effort.purged, 'content')} purged: what stood there is not known"
-        )
+        unsaid.append(f"{count(report.effort.purged, 'content')} purged: what stood there is not known")
     if report.effort.differing:
         unsaid.append(
             f"{count(report.effort.differing, 'run')} failed in another way (--any-failure counts them)"
@@ -257,6 +267,12 @@ def _closing(report: BisectReport) -> Iterator[str]:
         unsaid.append(f"with probability {report.no_change:.2g} nothing changes at all")
     if report.effort.leftovers:
         unsaid.append(f"{count(report.effort.leftovers, 'path')} left or changed by runs were put back")
+    return unsaid
+
+
+def _closing(report: BisectReport) -> Iterator[str]:
+    good = report.last_good
+    unsaid = _unsaid(report)
     if unsaid:
         yield ""
         yield "Know too: " + "; ".join(unsaid) + "."

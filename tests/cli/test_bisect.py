@@ -81,6 +81,19 @@ def test_every_fact_about_a_purged_file_can_be_asked_for(story):
         story(f"bisect good @ {asked}", code=code)
 
 
+def erratic(counter, rule):
+    """A command whose verdict depends on how often it was run, and nothing else."""
+    counter.write_text("0")
+    return f"n=$(cat {counter}); echo $((n + 1)) > {counter}; [ {rule} ]"
+
+
+def test_verdicts_that_vary_with_the_weather_are_no_culprit_and_no_promise(story, tmp_path):
+    line = erratic(tmp_path / "runs", "$((n * 7 % 13)) -gt 5")
+    said = story(f"bisect good @ --run '{line}'", code=21).out
+    assert "Nothing changes in this range: the verdicts vary, but not with the position" in said
+    assert "a window that begins and ends in the range was not looked for (--all does)" in said
+
+
 @pytest.mark.parametrize("glob", ["nowhere/*.txt", "["])
 def test_a_path_that_fits_nothing_is_said(story, glob):
     assert (
