@@ -60,10 +60,11 @@ def test_a_label_or_a_tag_is_recorded_even_when_nothing_changed(cli, words):
 def test_commit_json(cli):
     cli.write("a.txt", "hello\n")
     first = cli("commit -m one --tag x --tag y --session run-1 --json").json
-    assert list(first) == [*SNAPSHOT_KEYS, "changes", "stored_bytes", "elapsed_s", "recorded"]
+    assert list(first) == [*SNAPSHOT_KEYS, "changes", "stored_bytes", "elapsed_s", "recorded", "problems"]
     assert first["changes"] == {"added": 1, "modified": 0, "deleted": 0, "renamed": 0}
     assert (first["label"], first["tags"], first["session"]) == ("one", ["x", "y"], "run-1")
     assert first["recorded"] is True
+    assert first["problems"] == []
     assert first["stored_bytes"] > 0
     assert first["parent"] is None
     again = cli("commit --json").json
