@@ -9,6 +9,7 @@ import click
 from casreplay.cli.options import command, json_option
 from casreplay.cli.session import Session
 from casreplay.cli.text import clock_time, columns, iso_time
+from casreplay.errors import CorruptError
 from casreplay.model.ids import short
 from casreplay.model.objects import Snapshot
 from casreplay.model.paths import display, from_display, to_json
@@ -40,6 +41,8 @@ def find(session: Session, *, pattern: str, as_json: bool) -> int:
     by_number = (
         {one.sequence: one for one in repository.snapshots() if one.sequence in wanted} if wanted else {}
     )
+    for number in sorted(wanted - by_number.keys()):
+        raise CorruptError(f"The log's record of snapshot {number} is damaged", sequence=number)
     newest = repository.head()
     last = newest.sequence if newest is not None else 0
     if as_json:

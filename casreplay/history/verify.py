@@ -13,7 +13,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import NamedTuple
 
-from casreplay.errors import CorruptError, MissingObjectError
+from casreplay.errors import CorruptError, MissingObjectError, StoreIOError
 from casreplay.history.annotations import Annotations
 from casreplay.history.check_data import Survey, check_records, survey
 from casreplay.history.check_trees import Flaw, NameRules, TreeCheck, losses
@@ -98,6 +98,7 @@ def _check(store: DiskStore, names: NameRules, monitor: Monitor, *, data: bool) 
     store.refresh()
     problems = list(store.log.verify())
     problems += Annotations(store, clock=lambda: 0).problems()
+    problems += _key_problems(store)
     monitor.stage("reading headers")
     found = survey(store, chunks=data)
     if not data and (found.short or found.lost):
@@ -158,6 +159,16 @@ def _segment_problems(found: Survey) -> list[Problem]:
         text = f"The index lacks {len(found.unindexed)} objects; casreplay repair --rebuild-index mends that"
         problems.append(Problem("index", text, path="index", object=found.unindexed[0].hex()))
     return problems
+
+
+def _key_problems(store: DiskStore) -> list[Problem]:
+    try:
+        store.key()
+    except CorruptError as error:
+        return [Problem("key", error.message, path="key")]
+    except StoreIOError:
+        pass  # who may read the store need not be trusted with the key
+    return []
 
 
 def _root_problems(snapshot: Snapshot, check: TreeCheck) -> list[Problem]:

@@ -6,6 +6,7 @@ import json
 import sqlite3
 from dataclasses import replace
 
+from casreplay.errors import CorruptError
 from casreplay.model.findings import Severity
 from casreplay.model.incidents import (
     Action,
@@ -58,8 +59,20 @@ def read_summary(db: sqlite3.Connection, row: sqlite3.Row) -> Incident:
 
 
 def read_incident(db: sqlite3.Connection, row: sqlite3.Row) -> Incident:
-    """The whole incident in ``row``."""
+    """The whole incident in ``row``.
+
+    Raises:
+        CorruptError: its analysis cannot be read.
+    """
     number = row["number"]
+    try:
+        analysis = json.loads(row["analysis"])
+    except ValueError as error:
+        raise CorruptError(
+            f"The analysis of {incident_id(number)} in the incident database is damaged",
+            hint="Analyze the two snapshots again; the snapshots themselves are not affected",
+            incident=incident_id(number),
+        ) from error
     notes = db.execute(
         "SELECT time_ns, author, text FROM note WHERE incident = ? ORDER BY time_ns, rowid", (number,)
     ).fetchall()
@@ -68,7 +81,7 @@ def read_incident(db: sqlite3.Connection, row: sqlite3.Row) -> Incident:
     ).fetchall()
     return replace(
         read_summary(db, row),
-        analysis=json.loads(row["analysis"]),
+        analysis=analysis,
         notes=tuple(IncidentNote(one["time_ns"], one["author"], one["text"]) for one in notes),
         events=tuple(IncidentEvent(one["time_ns"], one["what"], one["detail"]) for one in events),
     )

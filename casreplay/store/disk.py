@@ -102,8 +102,17 @@ class DiskStore:
         """
         disk: Files = OsFiles() if files is None else files
         store = cls(disk, folder, layout.check(disk, folder), durability=durability, wait_s=wait_s)
-        if store.log.store_id != store.id:
-            raise CorruptError("The log belongs to another store", file=join(folder, "log"))
+        try:
+            log_id = store.log.store_id
+        except CorruptError as error:  # fsck, too, has to open the store
+            raise CorruptError(error.message, hint=layout.USE_A_COPY, **error.fields) from error
+        if log_id != store.id:
+            hint = layout.format_hint(disk, folder)
+            raise CorruptError(
+                "The log belongs to another store, or the file format is damaged",
+                hint=f"Put the log back that belongs here. {hint}",
+                file=join(folder, "log"),
+            )
         if not store.catalog.load():
             # A store that cannot be written is read through entries held in memory.
             with suppress(StoreIOError, LockedError):
@@ -111,8 +120,21 @@ class DiskStore:
         return store
 
     def key(self) -> bytes:
-        """32 secret bytes of this store, for fingerprints of secrets."""
-        return self.files.read(join(self.folder, layout.KEY))
+        """32 secret bytes of this store, for fingerprints of secrets.
+
+        Raises:
+            CorruptError: the file is missing or has another length: fingerprints would tell too much.
+        """
+        path = join(self.folder, layout.KEY)
+        key = b"" if self.files.stamp(path) is None else self.files.read(path)
+        if len(key) != layout.KEY_BYTES:
+            raise CorruptError(
+                "The store's key, which fingerprints of secrets are made with, is missing or damaged",
+                hint=f"Put it back from a copy, or write {layout.KEY_BYTES} random bytes into {path}; "
+                "fingerprints from before will not match then",
+                file=path,
+            )
+        return key
 
     @property
     def path(self) -> str:

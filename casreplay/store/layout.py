@@ -7,16 +7,20 @@ line than the one of this version stops every reader before it changes anything.
 from __future__ import annotations
 
 from casreplay.codec import log_records
-from casreplay.errors import CorruptError, NoRepositoryError, UnknownFormatError, UsageError
+from casreplay.errors import CorruptError, NoRepositoryError, StoreIOError, UnknownFormatError, UsageError
 from casreplay.store import index, locks, log, segments
 from casreplay.store.files import Files, join, make_folders, replace
 
-__all__ = ["CACHE", "FORMAT", "KEY", "check", "create", "is_store"]
+__all__ = ["CACHE", "FORMAT", "KEY", "KEY_BYTES", "USE_A_COPY", "check", "create", "format_hint", "is_store"]
 
 FORMAT = "format"
 KEY = "key"
+KEY_BYTES = 32
 CACHE = "cache"
-_FIRST_LINE = b"casreplay store 1"
+USE_A_COPY = "Copy the store's folder before doing anything else; use an older copy if there is one"
+"""What remains where nothing in the store can make up for a loss."""
+_ANY_VERSION = b"casreplay store "
+_FIRST_LINE = _ANY_VERSION + b"1"
 _WRITTEN = (KEY, log.NAME, FORMAT)
 _FOLDERS = (segments.FOLDER, index.FOLDER, locks.LEASES, CACHE)
 _OWN_NAMES = {*_WRITTEN, *(name + ".tmp" for name in _WRITTEN), *_FOLDERS, "lock"}
@@ -35,6 +39,7 @@ def create(files: Files, folder: str, *, wait_s: float = 10.0) -> None:
 
     Raises:
         UsageError: the folder holds something else, or a store already.
+        CorruptError: it holds a store whose format file is lost: its history must not be overwritten.
         LockedError: somebody has been creating it for longer than ``wait_s`` seconds.
     """
     _refuse_taken(files, folder)  # before anything is made in a folder of somebody else's
@@ -46,17 +51,48 @@ def create(files: Files, folder: str, *, wait_s: float = 10.0) -> None:
 
 
 def _refuse_taken(files: Files, folder: str) -> None:
+    has_history = _has_history(files, folder)  # asked first: who makes one just now writes the format first
+    if has_history and not is_store(files, folder):
+        raise CorruptError(
+            f"The store in {folder!r} has lost its file {FORMAT!r}",
+            hint=format_hint(files, folder),
+            file=join(folder, FORMAT),
+        )
     strangers = set(files.names(folder)) - _OWN_NAMES
     if strangers or is_store(files, folder):
         what = "a store already" if is_store(files, folder) else "other files"
         raise UsageError(f"The folder {folder!r} holds {what}", hint="Choose an empty folder", folder=folder)
 
 
+def _has_history(files: Files, folder: str) -> bool:
+    """Whether something was recorded here; of a store that is only half made nothing was."""
+    stamp = files.stamp(join(folder, log.NAME))
+    has_log = stamp is not None and stamp[1] > log_records.HEADER_BYTES
+    return has_log or any(name.endswith(".seg") for name in files.names(join(folder, segments.FOLDER)))
+
+
+def format_hint(files: Files, folder: str) -> str:
+    """What to do about a damaged or lost format file: the log knows the store's id too."""
+    try:
+        handle = files.open(join(folder, log.NAME))
+        try:
+            store_id = log_records.store_id_of(handle.pread(log_records.HEADER_BYTES, 0))
+        finally:
+            handle.close()
+    except (CorruptError, StoreIOError):
+        return USE_A_COPY
+    return f"If only that file is damaged, write these two lines into it: {_lines(store_id)}"
+
+
+def _lines(store_id: bytes) -> str:
+    return f'"{_FIRST_LINE.decode()}" and "id {store_id.hex()}"'
+
+
 def _lay_out(files: Files, folder: str) -> None:
     for name in _FOLDERS:
         files.make_folder(join(folder, name))
     store_id = files.random_bytes(16)
-    replace(files, join(folder, KEY), files.random_bytes(32))
+    replace(files, join(folder, KEY), files.random_bytes(KEY_BYTES))
     replace(files, join(folder, log.NAME), log_records.encode_header(store_id))
     replace(files, join(folder, FORMAT), _FIRST_LINE + b"\nid " + store_id.hex().encode() + b"\n")
 
@@ -74,18 +110,18 @@ def check(files: Files, folder: str) -> bytes:
         raise NoRepositoryError(f"No store in {folder!r}", hint="Type `casreplay init`", folder=folder)
     first, _, rest = files.read(path).partition(b"\n")
     if first != _FIRST_LINE:
-        if first.startswith(b"casreplay store "):
+        if first.startswith(_ANY_VERSION) and first[len(_ANY_VERSION) :].isdigit():
             raise UnknownFormatError(
                 f"The store in {folder!r} has format {first.decode('ascii', 'replace')!r}",
                 hint="A newer casreplay wrote it; install that version. Nothing was changed",
                 folder=folder,
             )
-        raise CorruptError(f"The file {path!r} is damaged", file=path)
+        raise CorruptError(f"The file {path!r} is damaged", hint=format_hint(files, folder), file=path)
     line = rest.partition(b"\n")[0]
     try:
         store_id = bytes.fromhex(line.removeprefix(b"id ").decode("ascii"))
     except ValueError:
         store_id = b""
     if len(store_id) != 16:
-        raise CorruptError(f"The file {path!r} is damaged", file=path)
+        raise CorruptError(f"The file {path!r} is damaged", hint=format_hint(files, folder), file=path)
     return store_id

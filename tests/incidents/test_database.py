@@ -255,3 +255,12 @@ def test_a_damaged_database_says_so(tmp_path):
     (tmp_path / "incidents.db").write_bytes(b"not a database at all" * 100)
     with pytest.raises(CorruptError, match="damaged"):
         IncidentDatabase(str(tmp_path / "incidents.db"))
+
+
+def test_an_analysis_that_cannot_be_read_is_damage(db, tmp_path):
+    db.create(_draft(analysis={"x": 1}))
+    with sqlite3.connect(tmp_path / "incidents.db") as raw:
+        raw.execute("UPDATE incident SET analysis = '{\"x\": 1'")
+    raw.close()
+    with pytest.raises(CorruptError, match="INC-0001"):
+        db.get("1")
