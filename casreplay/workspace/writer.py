@@ -145,10 +145,14 @@ class Writer:
         return written
 
     def _retouch(self, folder_fd: int, work: FileWork) -> bool:
-        """Set mode and time of what has the right content already; ``False``: it has to be written."""
+        """Set mode and time of what has the right content already; ``False``: it has to be written.
+
+        So has what has other names (hard links): they share mode and time, and may lie outside.
+        """
         before = work.before
         assert before is not None
-        self._check_unchanged(folder_fd, work.name, before)
+        if self._check_unchanged(folder_fd, work.name, before) != 1:
+            return False
         entry = work.entry
         if before.mode != entry.mode and entry.kind != EntryKind.SYMLINK:
             try:
@@ -205,20 +209,22 @@ class Writer:
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), work.name)
         return False
 
-    def _check_unchanged(self, folder_fd: int, name: bytes, before: TreeEntry) -> None:
+    def _check_unchanged(self, folder_fd: int, name: bytes, before: TreeEntry) -> int:
+        """How many names what stands there has; 0 when nothing does."""
         try:
             found = os.stat(name, dir_fd=folder_fd, follow_symlinks=False)
         except FileNotFoundError:
-            return
+            return 0
         if stat.S_ISDIR(found.st_mode):
             raise ChangedMeanwhileError("A folder has taken its place")
         is_regular = before.kind in (EntryKind.FILE, EntryKind.EXECUTABLE)
         if self._force or not before.state.has_content:
-            return
+            return found.st_nlink
         if stat.S_ISREG(found.st_mode) != is_regular or held_time(found.st_mtime_ns) != before.mtime_ns:
             raise ChangedMeanwhileError("It was changed after it was looked at")
         if is_regular and found.st_size != before.size_bytes:
             raise ChangedMeanwhileError("It was changed after it was looked at")
+        return found.st_nlink
 
     def _temporary_name(self) -> bytes:
         self._temporary += 1

@@ -250,6 +250,62 @@ def _commit_as_nobody(root, store):
     assert result.changes.added == listed
 
 
+def test_a_hard_link_does_not_pass_modes_on(repository, root, tmp_path):
+    for name, mode in (("a", 0o755), ("b", 0o644)):
+        (root / name).write_text("same")
+        (root / name).chmod(mode)
+    first = repository.commit().snapshot
+    os.utime(root / "a", (5, 5))
+    (root / "b").unlink()
+    os.link(root / "a", root / "b")
+    os.link(root / "a", tmp_path / "outside")
+    assert not repository.restore(first).problems
+    assert repository.diff(first, None) == []
+    assert not repository.restore(first, backup=False).plan.folders, "a second time there is nothing to do"
+    assert ((tmp_path / "outside").stat().st_mode & 0o777, (tmp_path / "outside").stat().st_mtime) == (
+        0o755,
+        5,
+    )
+
+
+def test_folders_come_back_in_folders_that_may_not_be_written(open_place, repository, root, tmp_path):
+    (root / "any/folder").mkdir(parents=True)
+    elsewhere_first = repository.commit().snapshot
+    shutil.rmtree(root / "any")
+    repository.restore(elsewhere_first)  # so that a child that is another user has loaded what it needs
+    if os.geteuid() == 0:
+        os.chown(open_place, NOBODY, NOBODY)
+        os.chown(open_place / "work", NOBODY, NOBODY)
+    join_all([child(lambda: _restore_into_what_is_closed(open_place / "work", open_place / "store"))])
+
+
+def _restore_into_what_is_closed(root, store):
+    _become_nobody()
+    (root / "a/b/c/d").mkdir(parents=True)
+    (root / "a/b/c/file").write_text("inside")
+    (root / "top").mkdir()
+    with Repository.init(root, store) as repository:
+        (root / "a").chmod(0o555)
+        first = repository.commit().snapshot
+        (root / "a").chmod(0o755)
+        shutil.rmtree(root / "a/b")
+        shutil.rmtree(root / "top")
+        (root / "a").chmod(0o555)
+        root.chmod(0o555)
+        assert not repository.restore(first).problems
+        assert repository.diff(first, None) == []
+        assert (root / "a/b/c/file").read_text() == "inside"
+        assert [stat.S_IMODE(path.stat().st_mode) for path in (root, root / "a")] == [0o555, 0o555]
+        root.chmod(0o755)
+
+
+def _become_nobody():
+    if os.geteuid() == 0:
+        os.setgroups([])
+        os.setgid(NOBODY)
+        os.setuid(NOBODY)
+
+
 def test_what_lies_in_a_folder_that_gets_locked_is_not_counted_on(open_place, repository):
     # So that a child that is another user has loaded what it needs.
     assert _counted(repository) == (0, 0, 0)
@@ -274,10 +330,7 @@ def _counted(repository):
 
 
 def _lock_and_unlock(root, store):
-    if os.geteuid() == 0:
-        os.setgroups([])
-        os.setgid(NOBODY)
-        os.setuid(NOBODY)
+    _become_nobody()
     (root / "a/b/c").mkdir(parents=True)
     for path in ("a/f", "a/b/g", "a/b/c/h", "beside"):
         (root / path).write_text(path)
