@@ -87,8 +87,7 @@ class FolderStack:
         if is_new and shared < len(names):
             for name in names[shared:-1]:
                 self._push(name, create=create)
-            with contextlib.suppress(FileExistsError):
-                os.mkdir(names[-1], 0o700, dir_fd=self._fds[-1] if self._fds else self._root_fd)
+            self._make(names[-1], self._fds[-1] if self._fds else self._root_fd)
             shared = len(names) - 1
         for name in names[shared:]:
             self._push(name, create=create)
@@ -101,8 +100,7 @@ class FolderStack:
         except FileNotFoundError:
             if not create:
                 raise
-            with contextlib.suppress(FileExistsError):  # another worker was faster; open tells what it made
-                os.mkdir(name, 0o700, dir_fd=above)
+            self._make(name, above)
             fd = os.open(name, _FLAGS | _NO_FOLLOW, dir_fd=above)
         except PermissionError:
             if not self._opens_up:
@@ -115,6 +113,22 @@ class FolderStack:
             if far >= 0:
                 os.close(far)
                 self._fds[-MAX_OPEN - 1] = -1
+
+    def _make(self, name: bytes, above: int) -> None:
+        """Make a folder, also in an own one that denies it: that one's mode is set right in the end."""
+        with contextlib.suppress(FileExistsError):  # another worker was faster; open tells what it made
+            try:
+                os.mkdir(name, 0o700, dir_fd=above)
+            except PermissionError:
+                if not self._opens_up:
+                    raise
+                mode = stat.S_IMODE(os.fstat(above).st_mode)
+                os.fchmod(above, mode | 0o700)
+                try:
+                    os.mkdir(name, 0o700, dir_fd=above)
+                finally:
+                    if above == self._root_fd:  # nobody sets its mode
+                        os.fchmod(above, mode)
 
     @staticmethod
     def _opened_up(name: bytes, above: int) -> int:
