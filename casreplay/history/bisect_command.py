@@ -14,7 +14,7 @@ from dataclasses import replace
 from functools import partial
 
 from casreplay.codec.hashing import blob_id
-from casreplay.errors import BisectAbortedError
+from casreplay.errors import BisectAbortedError, CasreplayError
 from casreplay.history.bisect import Bisector
 from casreplay.history.bisect_flips import FlipFinder
 from casreplay.history.bisect_model import Outcome, Status, Verdict
@@ -140,11 +140,11 @@ class _CommandRun:
         )
         state = BisectState(r.good.id.hex(), r.bad.id.hex(), settings)
         data = self._store.read_cache(RUN_LOG) if r.use_cache else None
-        if data:
-            earlier = decode_state(data)
-            if earlier.is_same_search(state) and not earlier.over:
-                return earlier
-        return state
+        try:
+            earlier = decode_state(data) if data else state
+        except CasreplayError:
+            return state  # the log is a cache: one that cannot be read is made anew
+        return earlier if earlier.is_same_search(state) and not earlier.over else state
 
     def search(self, runner: Runner, pool: Executor) -> BisectReport:
         request = self._request

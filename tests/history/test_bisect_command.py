@@ -7,7 +7,7 @@ from concurrent.futures import Executor, Future
 
 import pytest
 
-from casreplay.history.bisect_command import bisect_command
+from casreplay.history.bisect_command import RUN_LOG, bisect_command
 from casreplay.history.bisect_model import Status
 from casreplay.history.bisect_session import BisectRequest
 from casreplay.history.commit import CommitOptions
@@ -78,3 +78,25 @@ def test_a_command_that_cannot_judge_ends_the_search_and_can_be_taken_up_again(r
     report = bisect_command(repository.store, BisectRequest(*ends(repository)), command)
     assert report.first_bad.label == f"step {BAD_FROM}"
     assert report.effort.runs == 2 + 4 + 2 * 3
+
+
+def test_a_log_that_cannot_be_read_is_made_anew(repository):
+    repository.store.write_cache(RUN_LOG, [b"{not a log\n"])
+    report = bisect_command(repository.store, BisectRequest(*ends(repository)), CHECK)
+    assert report.first_bad.label == f"step {BAD_FROM}"
+
+
+def test_a_change_that_was_taken_for_steady_is_weighed_when_the_last_trial_passes(repository, tmp_path):
+    """The command fails once without a cause, and only while the change is shrunk."""
+    odd = tmp_path / "odd"
+    # Only a half-changed folder has the old state and the new number: there it fails the first time.
+    line = (
+        f"if grep -q good state && [ $(cat number) = {BAD_FROM} ] && [ ! -e {odd} ]; "
+        f"then touch {odd}; exit 1; fi; "
+        "grep -q good state"
+    )
+    request = BisectRequest(*ends(repository), any_failure=True)
+    report = bisect_command(repository.store, request, Command(line, environ={"PATH": os.environ["PATH"]}))
+    assert odd.exists()
+    assert [c.change.path for c in report.shrunk.culprits] == [b"state"]
+    assert report.effort.shrink_runs > 3
