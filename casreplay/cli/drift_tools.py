@@ -141,7 +141,8 @@ def _tools(session: Session, glob: str | None, stack: ExitStack, timeout_s: floa
             label = repository.notes.label_of(snapshot)
             exit_code, printed = probe.output(Target(snapshot.root, snapshot.id.hex(), label))
             numbers = _NUMBER.findall(printed) if exit_code == 0 else []
-            return float(numbers[-1]) if numbers else None
+            number = float(numbers[-1]) if numbers else math.nan
+            return number if math.isfinite(number) else None
 
         return call
 

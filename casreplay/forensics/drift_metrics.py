@@ -17,6 +17,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
+from math import isfinite
 from typing import Protocol
 
 from casreplay.errors import UsageError
@@ -268,16 +269,16 @@ class _OfPath(_Unprepared):
 
 
 def _number(value: object) -> float | None:
-    if isinstance(value, bool):
-        return float(value)
-    if isinstance(value, int | float):
-        return float(value)
-    if isinstance(value, str):
-        try:
-            return float(value)
-        except ValueError:
-            return None
-    return float(len(value)) if isinstance(value, list | Mapping) else None
+    """``value`` as a finite number, the length of a list or mapping; ``None`` where it is neither."""
+    if isinstance(value, list | Mapping):
+        return float(len(value))
+    if not isinstance(value, int | float | str):
+        return None
+    try:
+        number = float(value)
+    except (ValueError, OverflowError):
+        return None
+    return number if isfinite(number) else None
 
 
 def _counted(

@@ -1,7 +1,8 @@
 """Snapshots as a git fast-import stream, so that any git viewer shows them.
 
 Each snapshot becomes a commit on one branch, contents once each. What git cannot hold is
-left out and counted: empty folders, special files, entries without content, names that git refuses.
+left out and counted: empty folders, special files, entries without content (never captured, or purged),
+names that git refuses.
 Source: git, ``Documentation/git-fast-import.txt``.
 """
 
@@ -10,8 +11,9 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 from casreplay.history.diff import diff_trees
+from casreplay.history.purged_contents import read_left
 from casreplay.model.changes import Change
-from casreplay.model.ids import BlobId, TreeId, short
+from casreplay.model.ids import TreeId, short
 from casreplay.model.objects import EntryKind, Snapshot, TreeEntry
 from casreplay.model.paths import split
 from casreplay.store.base import ObjectReader
@@ -39,6 +41,7 @@ class GitExport:
         self._branch = branch.encode("utf-8", "surrogateescape")
         self._label_of = label_of
         self._marks: dict[bytes, int] = {}
+        self._purged: set[bytes] = set()
         self._count = 0
         self.left_out = 0
 
@@ -59,11 +62,14 @@ class GitExport:
 
     def _blob(self, entry: TreeEntry | None) -> Iterator[bytes]:
         blob = entry.blob_id if entry is not None else None
-        if blob is None or blob in self._marks:
+        if blob is None or blob in self._marks or blob in self._purged:
+            return
+        content = read_left(self._objects, blob)
+        if content is None:
+            self._purged.add(blob)
             return
         self._count += 1
         self._marks[blob] = self._count
-        content = self._objects.get(BlobId(blob))
         yield b"blob\nmark :%d\ndata %d\n" % (self._count, len(content))
         yield content
         yield b"\n"
@@ -76,17 +82,22 @@ class GitExport:
         yield b"data %d\n%s\n" % (len(message), message)
         # Deletions first: a file that became a folder is in git's way otherwise.
         for change in changes:
-            if change.before is not None and _is_kept(change.before, change.path) and not _keeps(change):
+            if self._is_kept(change.before, change.path) and not self._is_kept(change.after, change.path):
                 yield b"D %s\n" % quoted(change.path)
         for change in changes:
             after = change.after
             if after is None or after.kind is EntryKind.FOLDER:
                 continue
-            if not _is_kept(after, change.path):
+            if not self._is_kept(after, change.path):
                 self.left_out += 1
                 continue
             yield b"M %s :%d %s\n" % (_MODES[after.kind], self._marks[after.id], quoted(change.path))
         yield b"\n"
+
+    def _is_kept(self, entry: TreeEntry | None, path: bytes) -> bool:
+        if entry is None or entry.kind not in _MODES or entry.blob_id is None or entry.id in self._purged:
+            return False
+        return not any(name.lower() == b".git" for name in split(path))
 
     def _message(self, snapshot: Snapshot) -> bytes:
         label = self._label_of(snapshot) or f"Snapshot {snapshot.sequence}"
@@ -97,15 +108,6 @@ class GitExport:
             if value
         ]
         return "\n".join([label, "", *facts, ""]).encode("utf-8", "replace")
-
-
-def _is_kept(entry: TreeEntry, path: bytes) -> bool:
-    has_content = entry.kind in _MODES and entry.blob_id is not None
-    return has_content and not any(name.lower() == b".git" for name in split(path))
-
-
-def _keeps(change: Change) -> bool:
-    return change.after is not None and _is_kept(change.after, change.path)
 
 
 def _person(snapshot: Snapshot) -> bytes:

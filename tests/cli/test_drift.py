@@ -80,3 +80,27 @@ def test_numbers_printed_by_a_command(long):
 )
 def test_wrong_calls_are_usage_errors(long, line):
     long(line, code=2)
+
+
+def test_what_is_no_finite_number_is_no_number(cli):
+    for value in ("1", "NaN", "Infinity", '"1e999"', "1" + "0" * 400, "2"):
+        cli.write("c.json", f'{{"k": {value}}}')
+        cli(f"commit -m {value[:8]!r}")
+    values = cli("drift --metric value:c.json:k --json").json["metrics"][0]
+    assert (values["first"], values["last"], values["missing"]) == (1, 2, 4)
+    cli("drift --metric 'run:echo 1e999'")
+
+
+def test_purged_contents_give_no_number_and_are_left_out_of_an_export(cli):
+    for number in range(3):
+        cli.write("a.txt", f"secret {number}\n")
+        cli.write("b.txt", f"{number}\n")
+        cli(f"commit -m {number}")
+    cli("purge a.txt -y --reason private")
+    for name in ("lines:a.txt", "value:a.txt:k", "count:secret", "secrets", "size:a.txt"):
+        cli(f"drift --metric {name}")
+    result = cli("export-git", code=3)
+    assert "secret" not in result.out
+    assert result.out.count(" b.txt\n") == 3
+    assert " a.txt\n" not in result.out
+    assert "3 paths left out" in result.err
