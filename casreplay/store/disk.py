@@ -102,17 +102,7 @@ class DiskStore:
         """
         disk: Files = OsFiles() if files is None else files
         store = cls(disk, folder, layout.check(disk, folder), durability=durability, wait_s=wait_s)
-        try:
-            log_id = store.log.store_id
-        except CorruptError as error:  # fsck, too, has to open the store
-            raise CorruptError(error.message, hint=layout.USE_A_COPY, **error.fields) from error
-        if log_id != store.id:
-            hint = layout.format_hint(disk, folder)
-            raise CorruptError(
-                "The log belongs to another store, or the file format is damaged",
-                hint=f"Put the log back that belongs here. {hint}",
-                file=join(folder, "log"),
-            )
+        layout.check_log(disk, folder, store.id)
         if not store.catalog.load():
             # A store that cannot be written is read through entries held in memory.
             with suppress(StoreIOError, LockedError):

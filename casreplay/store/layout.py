@@ -11,13 +11,13 @@ from casreplay.errors import CorruptError, NoRepositoryError, StoreIOError, Unkn
 from casreplay.store import index, locks, log, segments
 from casreplay.store.files import Files, join, make_folders, replace
 
-__all__ = ["CACHE", "FORMAT", "KEY", "KEY_BYTES", "USE_A_COPY", "check", "create", "format_hint", "is_store"]
+__all__ = ["CACHE", "FORMAT", "KEY", "KEY_BYTES", "check", "check_log", "create", "is_store"]
 
 FORMAT = "format"
 KEY = "key"
 KEY_BYTES = 32
 CACHE = "cache"
-USE_A_COPY = "Copy the store's folder before doing anything else; use an older copy if there is one"
+_USE_A_COPY = "Copy the store's folder before doing anything else; use an older copy if there is one"
 """What remains where nothing in the store can make up for a loss."""
 _ANY_VERSION = b"casreplay store "
 _FIRST_LINE = _ANY_VERSION + b"1"
@@ -55,7 +55,7 @@ def _refuse_taken(files: Files, folder: str) -> None:
     if has_history and not is_store(files, folder):
         raise CorruptError(
             f"The store in {folder!r} has lost its file {FORMAT!r}",
-            hint=format_hint(files, folder),
+            hint=_format_hint(files, folder),
             file=join(folder, FORMAT),
         )
     strangers = set(files.names(folder)) - _OWN_NAMES
@@ -71,7 +71,7 @@ def _has_history(files: Files, folder: str) -> bool:
     return has_log or any(name.endswith(".seg") for name in files.names(join(folder, segments.FOLDER)))
 
 
-def format_hint(files: Files, folder: str) -> str:
+def _format_hint(files: Files, folder: str) -> str:
     """What to do about a damaged or lost format file: the log knows the store's id too."""
     try:
         handle = files.open(join(folder, log.NAME))
@@ -80,8 +80,49 @@ def format_hint(files: Files, folder: str) -> str:
         finally:
             handle.close()
     except (CorruptError, StoreIOError):
-        return USE_A_COPY
+        return _USE_A_COPY
     return f"If only that file is damaged, write these two lines into it: {_lines(store_id)}"
+
+
+def check_log(files: Files, folder: str, store_id: bytes) -> None:
+    """Make sure that the log is there and belongs to the store.
+
+    The hints do not name ``fsck``: it has to open the store, too.
+
+    Raises:
+        CorruptError: it does not, or its first bytes are damaged.
+    """
+    path = join(folder, log.NAME)
+    if files.stamp(path) is None:
+        raise CorruptError("The store has no log", hint=_USE_A_COPY, file=path)
+    handle = files.open(path)
+    try:
+        head = handle.pread(log_records.HEADER_BYTES + len(log_records.RECORD_MAGIC), 0)
+    finally:
+        handle.close()
+    try:
+        found = log_records.store_id_of(head)
+    except CorruptError as error:
+        is_rest_whole = head[log_records.HEADER_BYTES :] == log_records.RECORD_MAGIC
+        hint = _log_hint(path, store_id) if is_rest_whole else _USE_A_COPY
+        raise CorruptError(error.message, hint=hint, file=path) from error
+    if found != store_id:
+        raise CorruptError(
+            "The log belongs to another store, or the file format is damaged",
+            hint=f"Put the log back that belongs here. {_format_hint(files, folder)}",
+            file=path,
+        )
+
+
+def _log_hint(path: str, store_id: bytes) -> str:
+    """A command that writes the log's header anew: it holds nothing that ``format`` does not know."""
+    from shlex import quote  # noqa: PLC0415 - only here
+
+    header = "".join(f"\\{byte:03o}" for byte in log_records.encode_header(store_id))
+    return (
+        f"Copy the store's folder. If only the first bytes of the log are damaged, write them anew: "
+        f"printf '{header}' | dd conv=notrunc of={quote(path)}"
+    )
 
 
 def _lines(store_id: bytes) -> str:
@@ -116,12 +157,12 @@ def check(files: Files, folder: str) -> bytes:
                 hint="A newer casreplay wrote it; install that version. Nothing was changed",
                 folder=folder,
             )
-        raise CorruptError(f"The file {path!r} is damaged", hint=format_hint(files, folder), file=path)
+        raise CorruptError(f"The file {path!r} is damaged", hint=_format_hint(files, folder), file=path)
     line = rest.partition(b"\n")[0]
     try:
         store_id = bytes.fromhex(line.removeprefix(b"id ").decode("ascii"))
     except ValueError:
         store_id = b""
     if len(store_id) != 16:
-        raise CorruptError(f"The file {path!r} is damaged", hint=format_hint(files, folder), file=path)
+        raise CorruptError(f"The file {path!r} is damaged", hint=_format_hint(files, folder), file=path)
     return store_id

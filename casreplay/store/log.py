@@ -61,11 +61,6 @@ class DiskLog:
 
     # Reading
 
-    @property
-    def store_id(self) -> bytes:
-        """The 16 bytes that tell this store from any other."""
-        return self._file.store_id()
-
     def end(self) -> int:
         """Offset behind the last whole record."""
         return self._file.end()

@@ -39,11 +39,6 @@ class LogFile:
         self._special: dict[LogRecordType, tuple[int, list[LogRecord]]] = {}
         self._block: tuple[int, bytes] = (0, b"")
 
-    def store_id(self) -> bytes:
-        """The store id in the header."""
-        self._look()
-        return codec.store_id_of(self._pread(codec.HEADER_BYTES, 0))
-
     def end(self) -> int:
         """Offset behind the last whole record.
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+import subprocess
 
 import pytest
 from support.snapshots import commit, noise
@@ -89,6 +91,22 @@ def test_a_log_without_its_header_has_a_hint_that_is_no_circle(folder, data):
     assert "copy" in caught.value.hint
     with pytest.raises((CorruptError, UsageError)):
         DiskStore.create(str(folder), wait_s=0)
+
+
+@pytest.mark.skipif(os.name == "nt", reason="the hint is a line for a POSIX shell")
+@pytest.mark.parametrize("at", [0, 15])
+def test_the_hint_about_the_head_of_the_log_helps(folder, at):
+    log = folder / "log"
+    right = log.read_bytes()
+    damaged = bytearray(right)
+    damaged[at] ^= 0x10
+    log.write_bytes(damaged)
+    with pytest.raises(CorruptError) as caught:
+        DiskStore.open(str(folder), wait_s=0)
+    command = caught.value.hint.partition("anew: ")[2]
+    subprocess.run(["sh", "-c", command], check=True, capture_output=True)
+    assert log.read_bytes() == right
+    assert len(DiskStore.open(str(folder), wait_s=0).log) == 3
 
 
 @pytest.mark.parametrize("data", [b"", b"x" * 31, b"x" * 33, None])
