@@ -48,16 +48,23 @@ def store_inside(root: bytes, store: str | bytes | os.PathLike[str]) -> tuple[by
     return (place[len(top) + 1 :],) if is_inside(place, top) and place != root else ()
 
 
-def _open_at_once(path: str | bytes, flags: int) -> int:
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))  # a FIFO must not keep us waiting
+_FLAGS = getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOFOLLOW", 0)
+"""A FIFO must not keep us waiting; what a link leads to may change, or lie outside, unseen."""
+
+
+def _open_itself(path: str | bytes, flags: int) -> int:
+    return os.open(path, flags | _FLAGS)
 
 
 def _ignore_reader(root: bytes) -> Callable[[bytes], bytes | None]:
-    """Reads ignore files below ``root``; one that cannot be read, or is no file, has no rules."""
+    """Reads ignore files below ``root``; one that cannot be read, or is no file, has no rules.
+
+    Nor has a symlink, as in git.
+    """
 
     def read(path: bytes) -> bytes | None:
         try:
-            with open(os.path.join(root, path), "rb", opener=_open_at_once) as file:
+            with open(os.path.join(root, path), "rb", opener=_open_itself) as file:
                 is_file = stat.S_ISREG(os.fstat(file.fileno()).st_mode)
                 return file.read(MAX_IGNORE_FILE_BYTES) if is_file else None
         except OSError:

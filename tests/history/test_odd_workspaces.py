@@ -250,6 +250,24 @@ def _commit_as_nobody(root, store):
     assert result.changes.added == listed
 
 
+@pytest.mark.parametrize("name", [".casreplayignore", ".gitignore"])
+def test_an_ignore_file_that_is_a_link_has_no_rules(root, tmp_path, name):
+    (root / "rules").write_text("*.log\n")
+    (root / "run.log").write_text("kept")
+    (root / name).symlink_to("rules")
+    Repository.init(root, tmp_path / "store").close()
+    with Repository.open(tmp_path / "store", root, respect_gitignore=True) as repository:
+        repository.commit()
+        assert set(entries(repository)) == {name.encode(), b"rules", b"run.log"}
+        (root / "rules").write_text("rules\n")
+        repository.commit()
+        assert set(entries(repository)) == {name.encode(), b"rules", b"run.log"}
+        (root / name).unlink()
+        (root / name).write_text("*.log\n")
+        repository.commit()
+        assert set(entries(repository)) == {name.encode(), b"rules"}
+
+
 def test_a_hard_link_does_not_pass_modes_on(repository, root, tmp_path):
     for name, mode in (("a", 0o755), ("b", 0o644)):
         (root / name).write_text("same")
