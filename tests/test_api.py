@@ -68,6 +68,20 @@ def test_names_given_by_another_process_are_found(repository, folder):
             repository.snapshot("good")
 
 
+def test_an_empty_path_is_not_the_current_folder(repository, folder, monkeypatch):
+    first = repository.commit().snapshot
+    (folder / "elsewhere").mkdir()
+    monkeypatch.chdir(folder / "elsewhere")
+    for call in (
+        lambda: repository.restore(first, to=""),
+        lambda: Repository.open(folder / "store", ""),
+        lambda: Repository.init(b"", folder / "another"),
+    ):
+        with pytest.raises(UsageError, match="empty path"):
+            call()
+    assert not list((folder / "elsewhere").iterdir())
+
+
 @pytest.mark.parametrize("change", ["add_tags", "remove_tags"])
 def test_one_text_is_not_many_tags(repository, change):
     first = repository.commit(CommitOptions(label="first", tags=("g",))).snapshot

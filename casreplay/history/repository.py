@@ -20,7 +20,7 @@ from casreplay.model.changes import Change, ChangeCounts
 from casreplay.model.ids import BlobId, TreeId, short
 from casreplay.model.monitor import SILENT, Monitor
 from casreplay.model.objects import Coverage, Snapshot, TreeEntry
-from casreplay.model.paths import display, is_inside
+from casreplay.model.paths import display, is_inside, named
 from casreplay.store.base import ObjectReader
 from casreplay.store.disk import DiskStore
 from casreplay.store.files import is_refused
@@ -136,7 +136,7 @@ class Repository:
             UnknownFormatError: a newer version wrote it; nothing was changed.
             ConfigError: the workspace's ``casreplay.json`` is wrong.
         """
-        root = os.path.realpath(os.fsencode(workspace))
+        root = os.path.realpath(named(workspace))
         if config is None:
             config = _config(os.path.join(os.fsdecode(root), CONFIG_NAME), respect_gitignore)
         durability = config.durability if config else "full"
@@ -422,7 +422,7 @@ class Repository:
         from casreplay.history.rules import store_inside
 
         wanted = options or restoring.RestoreOptions()
-        folder = self.root if to is None else os.path.realpath(os.fsencode(to))
+        folder = self.root if to is None else os.path.realpath(named(to))
         if is_inside(folder, os.path.realpath(os.fsencode(self.store.folder))):
             raise UsageError("A snapshot cannot be restored into its own store", hint="Name another folder")
         if folder != self.root or not os.path.isdir(self.root):
@@ -475,7 +475,7 @@ def _no_content(blob: BlobId) -> bytes:
 
 
 def _workspace(workspace: PathLike) -> bytes:
-    root = os.path.realpath(os.fsencode(workspace))
+    root = os.path.realpath(named(workspace))
     if not os.path.isdir(root):
         raise UsageError(f"{os.fsdecode(root)} is no folder", hint="Name the folder to record")
     return root

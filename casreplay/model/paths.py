@@ -8,12 +8,37 @@ hold is told by ``workspace.names``, refused there and reported elsewhere.
 
 from __future__ import annotations
 
+import os
 from binascii import b2a_base64
 
-__all__ = ["display", "from_display", "is_inside", "is_unsafe_name", "join", "parent", "split", "to_json"]
+from casreplay.errors import UsageError
+
+__all__ = [
+    "display",
+    "from_display",
+    "is_inside",
+    "is_unsafe_name",
+    "join",
+    "named",
+    "parent",
+    "split",
+    "to_json",
+]
 
 MAX_NAME_BYTES = 255
 MAX_DEPTH = 1024
+
+
+def named(path: str | bytes | os.PathLike[str]) -> bytes:
+    """The bytes of a path on the disk that a caller gave.
+
+    Raises:
+        UsageError: it is empty, as a value that was never set: the current folder is not what was meant.
+    """
+    raw = os.fsencode(path)
+    if not raw:
+        raise UsageError("An empty path names nothing", hint="The current folder is .")
+    return raw
 
 
 def split(path: bytes) -> list[bytes]:
