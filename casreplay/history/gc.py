@@ -79,6 +79,8 @@ class SegmentUse:
         live_bytes: bytes of records, or shares of groups, that are needed.
         is_named: whether a log record names it; one that none names is of a dead writer.
         mtime_ns: when it was last written to.
+        is_short: whether it has lost something. When all that is needed is there, what is left moves,
+            and the damage is over.
     """
 
     number: int
@@ -86,6 +88,7 @@ class SegmentUse:
     live_bytes: int
     is_named: bool = True
     mtime_ns: int = 0
+    is_short: bool = False
 
     @property
     def dead_bytes(self) -> int:
@@ -168,7 +171,7 @@ def plan(uses: Iterable[SegmentUse], rules: GcRules, *, now_ns: int) -> GcPlan:
         elif not use.live_bytes:
             drop.append(use.number)
             freed += use.dead_bytes
-        elif use.dead_bytes > rules.max_dead_share * use.total_bytes:
+        elif use.is_short or use.dead_bytes > rules.max_dead_share * use.total_bytes:
             rewrite.append(use.number)
             freed += use.dead_bytes
         else:
@@ -200,6 +203,7 @@ def measure(store: DiskStore, roots: Iterable[TreeId]) -> tuple[list[SegmentUse]
             store.segments.size(number),
             _needed_bytes(store, number, length, live[number]),
             mtime_ns=_mtime_ns(store, number),
+            is_short=store.segments.size(number) < length,
         )
         for number, length in lengths.items()
     ]

@@ -180,6 +180,24 @@ def test_what_goes_without_the_damaged_snapshots_is_sound(place):
     assert place.contents(newest) == place.on_disk()
 
 
+@pytest.mark.parametrize("lost", [1, None])
+def test_a_gc_ends_the_damage_when_nothing_needed_is_lost(place, lost):
+    """All that is left of the segment is needed: nothing is freed, and it moves all the same."""
+    story(place)
+    path = place.segment()
+    if lost is None:
+        found = list(place.repository.store.segments.scan(1))
+        os.truncate(path, found[-1].offset)
+    else:
+        os.truncate(path, path.stat().st_size - lost)
+    newest = place.again().commit().snapshot
+    gc.collect(place.repository.store, [], clock=lambda: ALONE, rules=gc.GcRules(grace_ns=0))
+    assert fsck(place.repository.store, data=True).is_clean
+    assert all(map(place.is_whole, place.again().repository.snapshots()))
+    assert place.commit().problems == ()
+    assert place.contents(newest) == place.on_disk()
+
+
 @pytest.fixture
 def a_segment_each(monkeypatch):
     """Every commit writes a segment of its own."""
