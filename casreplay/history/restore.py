@@ -21,6 +21,7 @@ from casreplay.model.paths import display, from_display, is_inside
 from casreplay.model.problems import Problem
 from casreplay.store.base import ObjectReader
 from casreplay.workspace.folders import open_root
+from casreplay.workspace.foresee import foreseen
 from casreplay.workspace.guards import check_free_space
 from casreplay.workspace.materialize import Applied, ApplyOptions, Content, apply
 from casreplay.workspace.plan import PlanOptions, plan, plan_new
@@ -125,6 +126,8 @@ def restore_workspace(
         else:
             _refuse_loss([*steps.overwritten, *steps.removed], "there is no safety snapshot")
     restored = _carry_out(objects, steps, folder, options)
+    if options.dry_run:
+        return replace(restored, problems=(*steps.problems, *foreseen(steps, folder, force=options.force)))
     if saved is None:
         return restored
     paths = [display(_first_missing(objects, saved.root, path)) for path in options.paths]

@@ -250,6 +250,31 @@ def _commit_as_nobody(root, store):
     assert result.changes.added == listed
 
 
+def test_a_dry_run_foresees_what_the_rules_hide(repository, root):
+    for path in ("x.tmp", "build/o", "keep", "way"):
+        (root / path).parent.mkdir(exist_ok=True)
+        (root / path).write_text("then")
+    first = repository.commit().snapshot
+    for path in ("keep", "way"):
+        (root / path).unlink()
+    (root / ".casreplayignore").write_text("*.tmp\nbuild/\n")
+    (root / "keep").mkdir()
+    for path in ("x.tmp", "build/o", "keep/z.tmp"):
+        (root / path).write_text("now, in no snapshot")
+    foreseen = repository.restore(first, RestoreOptions(dry_run=True)).failures
+    forced = repository.restore(first, RestoreOptions(dry_run=True, force=True)).failures
+    assert "x.tmp: something that is not recorded would be replaced" in {one.message for one in forced}
+    met = repository.restore(first).failures
+    assert {(one.code, one.path) for one in foreseen} == {
+        ("exists", "x.tmp"),
+        ("exists", "build/o"),
+        ("not-empty", "keep"),
+    }
+    assert {one.path for one in met} == {one.path for one in foreseen}
+    assert (root / "x.tmp").read_text() == "now, in no snapshot"
+    assert (root / "way").read_text() == "then"
+
+
 @pytest.mark.parametrize("name", [".casreplayignore", ".gitignore"])
 def test_an_ignore_file_that_is_a_link_has_no_rules(root, tmp_path, name):
     (root / "rules").write_text("*.log\n")

@@ -144,6 +144,14 @@ def test_content_no_snapshot_could_hold_is_not_lost_unless_forced(bench):
     assert picture(bench.folder)[b"n"][1] == b"5"
 
 
+def test_a_dry_run_foresees_a_refusal(bench):
+    entry = dict(walk(bench.objects, bench.tree(NEW)))[b"n"]
+    large = TreeEntry(b"n", EntryKind.FILE, EntryState.TOO_LARGE, 0o644, 1, entry.mtime_ns, bytes(32))
+    wanted = {"before": [(b"n", large)], "root": bench.tree({b"n": b"x"}), "dry_run": True}
+    assert ("unsaved", "n") in {(one.code, one.path) for one in bench.restore(**wanted).failures}
+    assert "unsaved" not in {one.code for one in bench.restore(**wanted, force=True).failures}
+
+
 def test_ignored_files_survive_and_keep_their_folder(bench):
     make(bench.folder, {b"ignored": b"mine"})
     make(bench.folder + b"/d", {b"ignored": b"mine"})
