@@ -49,6 +49,20 @@ def test_what_could_not_be_read_again_is_not_recorded(repository, folder, wrong)
     assert repository.log.verify() == []
 
 
+@pytest.mark.parametrize("offset", [16, 24, 31], ids=["sequence", "time", "time's last byte"])
+def test_a_damaged_newest_record_does_not_stop_recording(folder, offset):
+    with Repository.init(folder / "work", folder / "store") as repository:
+        for label in ("first", "second"):
+            repository.commit(CommitOptions(label=label))
+    log = bytearray((folder / "store/log").read_bytes())
+    log[log.rindex(b"crL1") + offset] ^= 0x10
+    (folder / "store/log").write_bytes(log)
+    with Repository.open(folder / "store", folder / "work") as repository:
+        assert repository.commit(CommitOptions(label="third")).recorded
+        assert [one.label for one in repository.snapshots()] == ["third", "first"]
+        assert repository.log.verify()
+
+
 @pytest.mark.parametrize("time_ns", [-(1 << 63), -1, 0, (1 << 63) - 1])
 def test_any_time_that_fits_comes_back(repository, time_ns):
     recorded = repository.commit(CommitOptions(label="then", time_ns=time_ns)).snapshot

@@ -246,7 +246,7 @@ class DiskLog:
         self._write(NewRecord(kind, payload, self.next_sequence() - 1, sweeps, segments=segments))
 
     def _check_head(self, parent: SnapshotId | None) -> None:
-        head = next(self.live_records(), None)
+        head = self.head()  # a damaged record is nobody's parent
         if (head.id if head else None) != parent:
             raise LockedError(
                 "Another process recorded a snapshot in between",
