@@ -54,7 +54,7 @@ class CommitOptions:
         label, tags, session, agent, author, host: recorded under the hash chain.
         extra: further text facts to record.
         full: read every file again instead of trusting the stat cache.
-        max_file_bytes: larger files get an entry without content; 0: no limit.
+        max_file_bytes: larger files get an entry without content; 0: what the configuration says.
         time_ns: the snapshot's time; ``None``: the clock's.
     """
 
@@ -117,6 +117,7 @@ class CommitSetup(NamedTuple):
         clock: the time of snapshots.
         git: reads the state of a git workspace; called once for each commit.
         limits: caps on one snapshot, checked before and after the files are read.
+        max_file_bytes: stands in for that of options that name none.
     """
 
     root: bytes
@@ -124,6 +125,7 @@ class CommitSetup(NamedTuple):
     clock: Clock = system_clock
     git: Callable[[bytes], GitState | None] = lambda _: None
     limits: Limits = NO_LIMITS
+    max_file_bytes: int = 0
 
 
 class Committer:
@@ -136,6 +138,7 @@ class Committer:
         self._clock = setup.clock
         self._git = setup.git
         self._limits = setup.limits
+        self._max_file_bytes = setup.max_file_bytes
         self._cache = CommitCache(store, setup.root, setup.rules)
         self._doubts = False
 
@@ -278,7 +281,8 @@ class Committer:
         start_ns = self._clock()
         monitor.stage("listing")
         cache = self._cache.load(head)
-        scan_options = ScanOptions(self._root, self._rules, options.max_file_bytes, options.full, start_ns)
+        largest = options.max_file_bytes or self._max_file_bytes
+        scan_options = ScanOptions(self._root, self._rules, largest, options.full, start_ns)
         found = scan(scan_options, cache, rules_match=self._cache.has_rules_of(cache))
         self._limits.check(entries=_entries(found), elapsed_s=self._seconds_since(start_ns))
         to = Destination(self._store, writer, start_ns if head is None and found.cache is None else None)

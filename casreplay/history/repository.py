@@ -363,8 +363,6 @@ class Repository:
 
         wanted = options or CommitOptions()
         config = self._config
-        if config and config.max_file_bytes and not wanted.max_file_bytes:
-            wanted = replace(wanted, max_file_bytes=config.max_file_bytes)
         check_free_space(self.store.folder, config.min_free_percent if config else MIN_FREE_PERCENT)
         try:
             return self._committer(self.store).commit(wanted, self._count_and_index, monitor)
@@ -460,11 +458,12 @@ class Repository:
         from casreplay.workspace.platform import require_folder_calls
 
         require_folder_calls()
-        limits = Limits(max_entries=MAX_ENTRIES)
+        limits, largest = Limits(max_entries=MAX_ENTRIES), 0
         if self._config is not None:
             config = self._config
             limits = Limits(config.max_snapshot_entries, config.max_snapshot_bytes, config.max_commit_seconds)
-        setup = CommitSetup(self.root, self.rules, self.clock, read_git_state, limits)
+            largest = config.max_file_bytes
+        setup = CommitSetup(self.root, self.rules, self.clock, read_git_state, limits, largest)
         return Committer(store, setup)
 
 

@@ -346,3 +346,14 @@ def test_a_time_beyond_what_is_kept_stops_nothing(cli):
     assert cli("diff far @").out == ""
     cli("restore far --to ../copy")
     assert (cli.folder / "../copy/sub/b").read_text() == "1"
+
+
+def test_status_and_diff_leave_the_content_of_large_files_out_as_commits_do(cli):
+    cli.write("casreplay.json", '{"MAX_FILE_SIZE": 100}')
+    cli.write("big", "x" * 101)
+    cli("commit")
+    status = cli("status --json").json
+    assert (status["changes"], status["coverage"]["too_large"]) == ([], 1)
+    assert cli("diff @").out == ""
+    cli.write("casreplay.json", '{"MAX_FILE_SIZE": 101}')
+    assert "big" in cli("diff @").out
