@@ -8,15 +8,18 @@ from __future__ import annotations
 
 import os
 import sqlite3
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
+from typing import Protocol
 from urllib.parse import quote
 
 from casreplay.errors import CorruptError, LockedError, StoreIOError, UnknownFormatError
 
-__all__ = ["connect", "transaction"]
+__all__ = ["connect", "keep_write_ahead_log", "transaction"]
 
 BUSY_SECONDS = 10.0
+_PAUSE_SECONDS = 0.05
 
 _VERSION_1 = """
 CREATE TABLE incident (
@@ -161,7 +164,7 @@ def _check_version(connection: sqlite3.Connection, path: str) -> int:
 
 def _migrate(connection: sqlite3.Connection, path: str) -> None:
     version = _check_version(connection, path)
-    connection.execute("PRAGMA journal_mode = WAL")
+    keep_write_ahead_log(connection)
     if version == len(STEPS):
         return
     with transaction(connection):
@@ -171,6 +174,27 @@ def _migrate(connection: sqlite3.Connection, path: str) -> None:
             for statement in step.split(";\n"):
                 connection.execute(statement)
             connection.execute(f"PRAGMA user_version = {number}")
+
+
+class _Executes(Protocol):
+    def execute(self, statement: str, /) -> object: ...
+
+
+def keep_write_ahead_log(connection: _Executes, *, sleep: Callable[[float], object] = time.sleep) -> None:
+    """Have changes written to a log first; waits up to ten seconds for others who are at the same.
+
+    SQLite does not wait here by itself: of two that open a new database at once, one finds it locked.
+    """
+    for _ in range(int(BUSY_SECONDS / _PAUSE_SECONDS)):
+        try:
+            connection.execute("PRAGMA journal_mode = WAL")
+        except sqlite3.OperationalError as error:
+            if error.sqlite_errorcode & 0xFF != sqlite3.SQLITE_BUSY:
+                raise
+            sleep(_PAUSE_SECONDS)
+        else:
+            return
+    connection.execute("PRAGMA journal_mode = WAL")
 
 
 @contextmanager

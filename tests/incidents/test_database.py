@@ -10,6 +10,7 @@ import pytest
 
 from casreplay.errors import ConfigError, CorruptError, UnknownFormatError, UnknownNameError, UsageError
 from casreplay.incidents.database import Draft, IncidentDatabase
+from casreplay.incidents.schema import keep_write_ahead_log
 from casreplay.model.findings import Severity
 from casreplay.model.incidents import ActionKind, Status, check_transition
 
@@ -238,6 +239,38 @@ def test_two_connections_at_once_lose_nothing(tmp_path):
         assert sorted(one.title for one in db.incidents()) == sorted(
             f"{n}/{i}" for n in range(4) for i in range(10)
         )
+
+
+class Refusing:
+    """A connection that refuses so many statements with one error code."""
+
+    def __init__(self, times, code):
+        self.left, self.code, self.done = times, code, []
+
+    def execute(self, statement):
+        if self.left:
+            self.left -= 1
+            error = sqlite3.OperationalError("database is locked")
+            error.sqlite_errorcode = self.code
+            raise error
+        self.done.append(statement)
+
+
+def test_who_opens_a_new_database_waits_for_another_who_does():
+    pauses = []
+    connection = Refusing(3, sqlite3.SQLITE_BUSY)
+    keep_write_ahead_log(connection, sleep=pauses.append)
+    assert (len(pauses), connection.done) == (3, ["PRAGMA journal_mode = WAL"])
+
+
+@pytest.mark.parametrize(
+    ("code", "waited_s"), [(sqlite3.SQLITE_BUSY, pytest.approx(10)), (sqlite3.SQLITE_READONLY, 0)]
+)
+def test_nobody_waits_for_ever_or_for_what_will_not_pass(code, waited_s):
+    pauses = []
+    with pytest.raises(sqlite3.OperationalError):
+        keep_write_ahead_log(Refusing(1000, code), sleep=pauses.append)
+    assert sum(pauses) == waited_s
 
 
 def test_a_newer_database_is_not_touched(tmp_path):
